@@ -1,0 +1,1 @@
+"""The law: what every operation returns, bit by bit (see ``docs/spec.md``)."""

@@ -1,0 +1,338 @@
+"""The law on rows: accumulation orders and the operations composed over a row of numbers.
+
+Rows are lists of bits, as in ``scalar.py``. Each composed operation is written with the
+scalar operations in the one order that every backend follows (``docs/spec.md``, sections
+6 and 7). ``exact`` chooses the derivative of every step inside (Table 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mulfree.numerics import scalar
+from mulfree.numerics.formats import (
+    DOT_CHUNK,
+    GELU_CUBIC,
+    GELU_SCALE,
+    LN2,
+    LOG2E,
+    MAGNITUDE,
+    NAN,
+    ONE,
+    SIGN,
+    SUM_CHUNK,
+    SUM_LANES,
+    TWO,
+)
+from mulfree.numerics.scalar import add, bits, div, exp2, flush, is_infinite, is_zero, log2, mul, negate
+
+Row = Sequence[int]
+
+
+def _positive_zero(a: int) -> int:
+    return 0 if is_zero(a) else a
+
+
+def total(row: Row) -> int:
+    """Sum of a row: chunks of 1024, 32 lanes in a chunk, lanes added as a tree, chunks in order."""
+    result = 0
+    for start in range(0, len(row), SUM_CHUNK):
+        lanes = [0] * SUM_LANES
+        for j, term in enumerate(row[start : start + SUM_CHUNK]):
+            lanes[j % SUM_LANES] = add(lanes[j % SUM_LANES], term)
+        width = SUM_LANES
+        while width > 1:
+            width //= 2
+            lanes = [add(lanes[i], lanes[i + width]) for i in range(width)]
+        result = add(result, lanes[0])
+    return _positive_zero(result)
+
+
+def accumulate(products: Row) -> int:
+    """Sum of the products of a dot product: chunks of 256 in ascending order, one accumulator each."""
+    result = 0
+    for start in range(0, len(products), DOT_CHUNK):
+        chunk = 0
+        for product in products[start : start + DOT_CHUNK]:
+            chunk = add(chunk, product)
+        result = add(result, chunk)
+    return _positive_zero(result)
+
+
+def dot(a: Row, b: Row, mantissa_bits: int = 23, offset: int = 0) -> int:
+    """One entry of a matrix product."""
+    narrow = [(scalar.narrow(x, mantissa_bits), scalar.narrow(y, mantissa_bits)) for x, y in zip(a, b, strict=True)]
+    return accumulate([mul(x, y, offset) for x, y in narrow])
+
+
+def dot_grad(p: int, q: Row, grad: Row, mantissa_bits: int = 23, offset: int = 0) -> int:
+    """Exact derivative of a matrix product by its entry ``p``: sum_j slope(p, q_j) grad_j."""
+    p = scalar.narrow(p, mantissa_bits)
+    pairs = [(scalar.narrow(x, mantissa_bits), scalar.narrow(g, mantissa_bits)) for x, g in zip(q, grad, strict=True)]
+    return accumulate([scalar.mul_grad(g, p, x, offset) for x, g in pairs])
+
+
+# Each derivative in the form the caller asks for.
+
+
+def _mul_grad(exact: bool, grad: int, a: int, b: int) -> int:
+    return scalar.mul_grad(grad, a, b) if exact else mul(b, grad)
+
+
+def _numerator_grad(exact: bool, grad: int, a: int, b: int) -> int:
+    return scalar.div_grad_numerator(grad, a, b) if exact else div(grad, b)
+
+
+def _denominator_grad(exact: bool, grad: int, a: int, b: int) -> int:
+    return (scalar.div_grad_denominator if exact else scalar.div_grad_denominator_approximate)(grad, a, b)
+
+
+def _exp2_grad(exact: bool, grad: int, x: int) -> int:
+    return (scalar.exp2_grad if exact else scalar.exp2_grad_approximate)(grad, x)
+
+
+def _log2_grad(exact: bool, grad: int, x: int) -> int:
+    return (scalar.log2_grad if exact else scalar.log2_grad_approximate)(grad, x)
+
+
+def exp(x: int) -> int:
+    """paexp, eq. 18."""
+    return exp2(mul(x, LOG2E))
+
+
+def exp_grad(grad: int, x: int, exact: bool) -> int:
+    return _mul_grad(exact, _exp2_grad(exact, grad, mul(x, LOG2E)), x, LOG2E)
+
+
+def log(x: int) -> int:
+    """palog, eq. 19."""
+    return div(log2(x), LOG2E)
+
+
+def log_grad(grad: int, x: int, exact: bool) -> int:
+    return _log2_grad(exact, _numerator_grad(exact, grad, log2(x), LOG2E), x)
+
+
+def sqrt(x: int) -> int:
+    """pasqrt, eq. 20."""
+    return exp2(div(log2(x), TWO))
+
+
+def sqrt_grad(grad: int, x: int, exact: bool) -> int:
+    logarithm = log2(x)
+    half = div(logarithm, TWO)
+    return _log2_grad(exact, _numerator_grad(exact, _exp2_grad(exact, grad, half), logarithm, TWO), x)
+
+
+def gelu(x: int) -> int:
+    """GELU in the sigmoid form of its tanh approximation: x / (1 + exp(-u(x)))."""
+    return div(x, add(ONE, exp(negate(_gelu_inner(x)[0]))))
+
+
+def _gelu_inner(x: int) -> tuple[int, int, int, int]:
+    """u = scale * (x + cubic * ((x * x) * x)) and its intermediate values."""
+    square = mul(x, x)
+    cube = mul(square, x)
+    inner = add(x, mul(cube, GELU_CUBIC))
+    return mul(inner, GELU_SCALE), inner, cube, square
+
+
+def gelu_grad(grad: int, x: int, exact: bool) -> int:
+    u, inner, cube, square = _gelu_inner(x)
+    denominator = add(ONE, exp(negate(u)))
+    outer = _numerator_grad(exact, grad, x, denominator)
+    d_exp = _denominator_grad(exact, grad, x, denominator)
+    d_u = negate(exp_grad(d_exp, negate(u), exact))
+    d_inner = _mul_grad(exact, d_u, inner, GELU_SCALE)
+    d_cube = _mul_grad(exact, d_inner, cube, GELU_CUBIC)
+    by_factor = _mul_grad(exact, d_cube, x, square)
+    d_square = _mul_grad(exact, d_cube, square, x)
+    by_square = _mul_grad(exact, d_square, x, x)
+    return add(add(add(outer, d_inner), by_factor), add(by_square, by_square))
+
+
+def _maximum(row: Row) -> int:
+    """Largest entry; NaN if there is one."""
+    if any(map(scalar.is_nan, row)):
+        return NAN
+    # Ordering of floats by their bits: negative numbers descend with their magnitude.
+    return max((flush(x) for x in row), key=lambda x: -(x & MAGNITUDE) if x & SIGN else x)
+
+
+def _powers(row: Row, shift: int) -> tuple[list[int], list[int]]:
+    """z - shift and exp2(z - shift) with z = x log2(e)."""
+    arguments = [add(mul(x, LOG2E), negate(shift)) for x in row]
+    return arguments, [exp2(z) for z in arguments]
+
+
+def row_shift(row: Row) -> int:
+    """floor(max(x log2(e))): what softmax subtracts before ``exp2``; scaling by 2**-shift is exact."""
+    return scalar.floor(_maximum([mul(x, LOG2E) for x in row]))
+
+
+def softmax(row: Row) -> list[int]:
+    powers = _powers(row, row_shift(row))[1]
+    whole = total(powers)
+    return [div(e, whole) for e in powers]
+
+
+def softmax_grad(grad: Row, row: Row, exact: bool) -> list[int]:
+    arguments, powers = _powers(row, row_shift(row))
+    whole = total(powers)
+    d_whole = total([_denominator_grad(exact, g, e, whole) for g, e in zip(grad, powers, strict=True)])
+    d_powers = [add(_numerator_grad(exact, g, e, whole), d_whole) for g, e in zip(grad, powers, strict=True)]
+    return _powers_grad(d_powers, row, arguments, exact)
+
+
+def _powers_grad(d_powers: Row, row: Row, arguments: Row, exact: bool) -> list[int]:
+    d_arguments = [_exp2_grad(exact, d, z) for d, z in zip(d_powers, arguments, strict=True)]
+    return [_mul_grad(exact, d, x, LOG2E) for d, x in zip(d_arguments, row, strict=True)]
+
+
+def _log_of_total(shift: int, whole: int) -> int:
+    """shift + log2(whole): the base-2 logarithm of the unshifted sum, exact but for rounding."""
+    return add(shift, log2(whole))
+
+
+def log_softmax(row: Row) -> list[int]:
+    shift = row_shift(row)
+    level = div(_log_of_total(shift, total(_powers(row, shift)[1])), LOG2E)
+    return [add(x, negate(level)) for x in row]
+
+
+def log_softmax_grad(grad: Row, row: Row, exact: bool) -> list[int]:
+    d_row = _logsumexp_grad(negate(total(grad)), row, row_shift(row), exact)
+    return [add(g, d) for g, d in zip(grad, d_row, strict=True)]
+
+
+def _finite_shift(row: Row) -> int:
+    """The shift of ``logsumexp``: 0 where the maximum is infinite, as in torch."""
+    shift = row_shift(row)
+    return 0 if is_infinite(shift) else shift
+
+
+def logsumexp(row: Row) -> int:
+    shift = _finite_shift(row)
+    return div(_log_of_total(shift, total(_powers(row, shift)[1])), LOG2E)
+
+
+def logsumexp_grad(grad: int, row: Row, exact: bool) -> list[int]:
+    return _logsumexp_grad(grad, row, _finite_shift(row), exact)
+
+
+def _logsumexp_grad(grad: int, row: Row, shift: int, exact: bool) -> list[int]:
+    arguments, powers = _powers(row, shift)
+    whole = total(powers)
+    d_logarithm = _numerator_grad(exact, grad, _log_of_total(shift, whole), LOG2E)
+    d_whole = _log2_grad(exact, d_logarithm, whole)
+    return _powers_grad([d_whole] * len(row), row, arguments, exact)
+
+
+def smoothing_weights(label_smoothing: float, classes: int) -> tuple[int, int]:
+    """Weights of the target's term and of the sum over classes: 1 - s and s / classes (PAD)."""
+    smoothing = bits(label_smoothing)
+    return add(ONE, negate(smoothing)), div(smoothing, bits(float(classes)))
+
+
+def cross_entropy(row: Row, target: int, label_smoothing: float) -> int:
+    """Loss of one row: (1 - s)(-log p_target) + (s / K) sum(-log p); just the first term if s = 0."""
+    logs = log_softmax(row)
+    own = negate(logs[target])
+    if is_zero(bits(label_smoothing)):
+        return own
+    by_target, by_class = smoothing_weights(label_smoothing, len(row))
+    return add(mul(own, by_target), mul(negate(total(logs)), by_class))
+
+
+def cross_entropy_grad(grad: int, row: Row, target: int, label_smoothing: float, exact: bool) -> list[int]:
+    if is_zero(bits(label_smoothing)):
+        d_logs = [0] * len(row)
+        d_logs[target] = negate(grad)
+    else:
+        logs = log_softmax(row)
+        by_target, by_class = smoothing_weights(label_smoothing, len(row))
+        d_all = negate(_mul_grad(exact, grad, negate(total(logs)), by_class))
+        d_own = negate(_mul_grad(exact, grad, negate(logs[target]), by_target))
+        d_logs = [d_all] * len(row)
+        d_logs[target] = add(d_all, d_own)
+    return log_softmax_grad(d_logs, row, exact)
+
+
+def mean(row: Row) -> int:
+    return div(total(row), bits(float(len(row))))
+
+
+def layer_norm(row: Row, weight: Row, bias: Row, eps: float) -> list[int]:
+    """((x - mean) / sqrt(var + eps)) * weight + bias; weight and bias may be left out by the caller."""
+    centred, root, _ = _layer_norm_parts(row, eps)
+    return [add(mul(div(c, root), w), b) for c, w, b in zip(centred, weight, bias, strict=True)]
+
+
+def _layer_norm_parts(row: Row, eps: float) -> tuple[list[int], int, int]:
+    middle = mean(row)
+    centred = [add(x, negate(middle)) for x in row]
+    variance = add(mean([mul(c, c) for c in centred]), bits(eps))
+    return centred, sqrt(variance), variance
+
+
+def layer_norm_grad(
+    grad: Row, row: Row, weight: Row, eps: float, exact: bool
+) -> tuple[list[int], list[int]]:
+    """Gradient by the row, and this row's terms of the gradient by the weight."""
+    count = bits(float(len(row)))
+    centred, root, variance = _layer_norm_parts(row, eps)
+    normal = [div(c, root) for c in centred]
+    d_weight = [_mul_grad(exact, g, w, y) for g, w, y in zip(grad, weight, normal, strict=True)]
+    d_normal = [_mul_grad(exact, g, y, w) for g, y, w in zip(grad, normal, weight, strict=True)]
+    d_root = total([_denominator_grad(exact, d, c, root) for d, c in zip(d_normal, centred, strict=True)])
+    squares = total([mul(c, c) for c in centred])
+    d_square = _numerator_grad(exact, sqrt_grad(d_root, variance, exact), squares, count)
+    d_centred = []
+    for d, c in zip(d_normal, centred, strict=True):
+        by_square = _mul_grad(exact, d_square, c, c)
+        d_centred.append(add(_numerator_grad(exact, d, c, root), add(by_square, by_square)))
+    d_mean = negate(total(d_centred))
+    d_term = _numerator_grad(exact, d_mean, total(row), count)
+    return [add(d, d_term) for d in d_centred], d_weight
+
+
+def adamw(
+    state: tuple[int, int, int, int],
+    *,
+    lr: int,
+    beta1: int,
+    beta2: int,
+    eps: int,
+    decay: int,
+    correction1: int,
+    correction2: int,
+) -> tuple[int, int, int]:
+    """One AdamW step of (param, grad, exp_avg, exp_avg_sq) -> (param, exp_avg, exp_avg_sq).
+
+    ``decay`` is lr * weight_decay; the corrections are 1 - beta**step (``adamw_correction``).
+    """
+    param, grad, m, v = state
+    m = add(mul(m, beta1), mul(grad, add(ONE, negate(beta1))))
+    v = add(mul(v, beta2), mul(mul(grad, grad), add(ONE, negate(beta2))))
+    root = add(sqrt(div(v, correction2)), eps)
+    step = mul(lr, div(div(m, correction1), root))
+    param = add(param, negate(mul(decay, param)))
+    return add(param, negate(step)), m, v
+
+
+def power(base: int, exponent: int) -> int:
+    """base * base * ... (``exponent`` factors) by repeated squaring; regrouping is exact in range."""
+    result = ONE
+    while exponent:
+        if exponent & 1:
+            result = mul(result, base)
+        base = mul(base, base)
+        exponent >>= 1
+    return result
+
+
+def adamw_correction(beta: int, step: int) -> int:
+    """1 - beta**step."""
+    return add(ONE, negate(power(beta, step)))
+
+
