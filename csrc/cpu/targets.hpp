@@ -1,0 +1,15 @@
+// One body, several instruction sets: every kernel source is compiled once per target with MF_TARGET set to the
+// target's name, which becomes the namespace of everything in it.
+#pragma once
+
+#ifndef MF_TARGET
+#error "compile kernel sources with -DMF_TARGET=<target>"
+#endif
+
+#if defined(__AVX512F__)
+#define MF_LANES 16
+#elif defined(__AVX2__)
+#define MF_LANES 8
+#else
+#define MF_LANES 4
+#endif
