@@ -1,0 +1,1 @@
+"""Train neural networks without a single floating-point multiplication."""
