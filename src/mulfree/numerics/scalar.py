@@ -299,7 +299,7 @@ def narrow(a: int, mantissa_bits: int) -> int:
     if is_infinite(a):
         return a
     drop = MANTISSA_BITS - mantissa_bits
-    return _finish(a & SIGN, round_half_even(a & MAGNITUDE, drop) << drop)
+    return _finish(a & SIGN, round_half_even(flush(a) & MAGNITUDE, drop) << drop)
 
 
 def floor(a: int) -> int:
