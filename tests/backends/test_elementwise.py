@@ -48,13 +48,13 @@ def special_case(operation: Operation) -> tuple[tuple[Tensor, ...], Tensor]:
 
 @cache
 def random_case(operation: Operation) -> tuple[tuple[Tensor, ...], Tensor]:
-    operands = random_operands(operation, 100_000 if operation.primitive else 10_000, 3)
+    operands = random_operands(operation, 50_000 if operation.primitive else 5_000, 3)
     return operands, by_law(operation, *operands)
 
 
 @cache
 def long_case(operation: Operation) -> tuple[tuple[Tensor, ...], Tensor]:
-    operands = random_operands(operation, 3_000_017 if operation.primitive else 300_007, 7)
+    operands = random_operands(operation, 2_000_003 if operation.primitive else 300_007, 7)
     return operands, operation.run(named("reference"), *operands)
 
 

@@ -284,3 +284,21 @@ def test_native_kernels_on_larger_products(native: Backend, data: str, shape: tu
     few = slice(0, 2)
     expected = named("reference").matmul_grad(b.mT[:, few], a.mT[few], grad.mT, 23, OFFSETS[0])
     assert_same_bits(by_b[:, few], expected)
+
+
+@pytest.mark.parametrize("mantissa_bits", [1, 4, 10, 22])
+def test_narrowing_special_words(backend: Backend, mantissa_bits: int) -> None:
+    """Denormals are zeros before they could be rounded up to a normal number; the largest numbers round to infinity."""
+    specials, one = from_words(patterns.SPECIAL_WORDS), torch.ones(1, 1)
+    expected = from_words([scalar.narrow(word, mantissa_bits) for word in patterns.SPECIAL_WORDS])
+    expected = torch.where(expected == 0, 0.0, expected)
+    assert_same_bits(backend.matmul(specials[:, None], one, None, mantissa_bits)[:, 0], expected)
+    assert_same_bits(backend.matmul_grad(one, one, specials[:, None, None], mantissa_bits)[:, 0, 0], expected)
+
+
+@pytest.mark.parametrize("k", [0, 1, 300])
+def test_special_words_as_bias(backend: Backend, k: int) -> None:
+    bias = from_words(patterns.SPECIAL_WORDS)
+    expected = from_words([scalar.add(0, word) for word in patterns.SPECIAL_WORDS])
+    got = backend.matmul(torch.zeros(2, k), torch.ones(k, len(bias)), bias)
+    assert_same_bits(got, expected.expand(2, -1))
