@@ -60,7 +60,8 @@ def is_zero(a: int) -> bool:
 
 
 def negate(a: int) -> int:
-    return a ^ SIGN
+    """The other sign; a NaN has none and becomes the canonical one."""
+    return NAN if is_nan(a) else a ^ SIGN
 
 
 def _finish(sign: int, total: int) -> int:
@@ -300,7 +301,7 @@ def narrow(a: int, mantissa_bits: int) -> int:
     if is_zero(a):
         return a & SIGN
     drop = MANTISSA_BITS - mantissa_bits
-    return _finish(a & SIGN, round_half_even(a & MAGNITUDE, drop) << drop)
+    return _finish(a & SIGN, round_half_even(flush(a) & MAGNITUDE, drop) << drop)
 
 
 def floor(a: int) -> int:
