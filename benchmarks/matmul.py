@@ -15,6 +15,7 @@ from mulfree.backends.select import backend
 
 SQUARES = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048))
 LAYERS = ((4096, 512, 512), (4096, 512, 2048), (4096, 2048, 512))
+DERIVATIVES: tuple[MF.Derivative, ...] = ("exact", "approximate")
 ROWS_CHECKED = 4
 COLUMNS_CHECKED = 64
 WORST_PRODUCT = 1 / 9
@@ -128,11 +129,11 @@ def backward(context: Context) -> Iterator[Case]:
         m, k, n = _scale(context, shape)
         a, b = context.normal(m, k).requires_grad_(), context.normal(k, n).requires_grad_()
         grad = _gradients(context, m, n)
-        for derivative in ("exact", "approximate"):
+        for derivative in DERIVATIVES:
             yield _backward_case(context, a, b, grad, derivative)
 
 
-def _backward_case(context: Context, a: Tensor, b: Tensor, grad: Tensor, derivative: str) -> Case:
+def _backward_case(context: Context, a: Tensor, b: Tensor, grad: Tensor, derivative: MF.Derivative) -> Case:
     ours, theirs = MF.matmul(a, b, derivative=derivative), torch.matmul(a, b)
 
     def verify() -> None:

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import numpy
@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_info
 from benchmarks.harness import Result
 from mulfree.backends import select
 
+KERNELS = "mulfree.backends._cpu"
 COLUMNS = ("work", "data", "rival", "ours", "rival's", "speed", "target", "met")
 
 
@@ -57,9 +58,7 @@ def native_target() -> str:
         select.named("cpu")
     except ImportError:
         return "reference"
-    from mulfree.backends import _cpu
-
-    return str(_cpu.target())
+    return str(import_module(KERNELS).target())
 
 
 def _processor() -> str:
@@ -74,18 +73,16 @@ def _processor() -> str:
 def _compiler() -> str:
     """The compiler that built the kernels, from the note that it leaves in the file."""
     try:
-        from mulfree.backends import _cpu
+        binary = import_module(KERNELS).__file__
     except ImportError:
         return "none"
-    note = re.search(rb"GCC: \([^)\0]*\) [\d.]+|clang version [\d.]+", Path(_cpu.__file__).read_bytes())
+    note = re.search(rb"GCC: \([^)\0]*\) [\d.]+|clang version [\d.]+", Path(str(binary)).read_bytes())
     return note.group().decode() if note else "unknown"
 
 
 def _blas() -> str:
-    names = [
-        f"{entry['internal_api']} {entry['version']}" for entry in threadpool_info() if entry["user_api"] == "blas"
-    ]
-    return ", ".join(sorted(set(names))) or "unknown"
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return ", ".join(sorted({f"{library['internal_api']} {library['version']}" for library in libraries})) or "unknown"
 
 
 def _version() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
 
 from benchmarks import matmul, memory, pointwise, report
@@ -85,11 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     results: list[Result] = []
     failures: list[str] = []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with (
-        threadpool_limits(options.threads, user_api="blas"),
-        Progress(*columns, console=console, auto_refresh=False) as progress,
-    ):
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    progress = Progress(*columns, console=console, auto_refresh=False)
+    with threadpool_limits(options.threads, user_api="blas"), progress:
         for name in options.only or GROUPS:
             try:
                 results.extend(_run_group(name, context, budget, progress))

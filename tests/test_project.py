@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ def _pins() -> dict[str, Version]:
 
 def _requirements() -> list[Requirement]:
     groups = PROJECT["project"]["optional-dependencies"].values()
-    listed = [*PROJECT["build-system"]["requires"], *PROJECT["project"]["dependencies"], *sum(groups, [])]
-    return [Requirement(text) for text in listed]
+    lists = [PROJECT["build-system"]["requires"], PROJECT["project"]["dependencies"], *groups]
+    return [Requirement(text) for text in chain.from_iterable(lists)]
 
 
 @pytest.mark.parametrize("requirement", _requirements(), ids=str)

@@ -65,7 +65,7 @@ def test_a_wrong_result_is_not_timed() -> None:
 
 def test_same_bits_tells_zeros_apart_and_equal_nans_not() -> None:
     require_same_bits("x", torch.tensor([float("nan"), 1.0]), torch.tensor([float("nan"), 1.0]))
-    with pytest.raises(WrongResultError, match="1 of 2 entries.*0x80000000"):
+    with pytest.raises(WrongResultError, match=r"1 of 2 entries.*0x80000000"):
         require_same_bits("x", torch.tensor([1.0, -0.0]), torch.tensor([1.0, 0.0]))
     with pytest.raises(WrongResultError, match="expected"):
         require_same_bits("x", torch.zeros(2), torch.zeros(3))
