@@ -16,6 +16,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks import matmul, memory, pointwise, report
 from benchmarks.harness import Budget, Case, Context, Result, WrongResultError, evaluate
 
+PRINTED_WIDTH = 140
+"""Columns of the table where it does not go to a terminal."""
 RESULTS = Path(__file__).parent / "results"
 GROUPS: dict[str, Callable[[Context], Iterator[Case | Result]]] = {
     "matmul": matmul.forward,
@@ -70,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks; 1 if a result is wrong, else 0, whether or not the targets are met."""
     options = _parser().parse_args(arguments)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=PRINTED_WIDTH)
     torch.set_num_threads(options.threads)
     command = shlex.join(["python", "-m", "benchmarks.run", *(sys.argv[1:] if arguments is None else arguments)])
     machine = report.describe_machine(options.threads, command)
