@@ -17,7 +17,7 @@ SQUARES = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048))
 LAYERS = ((4096, 512, 512), (4096, 512, 2048), (4096, 2048, 512))
 DERIVATIVES: tuple[MF.Derivative, ...] = ("exact", "approximate")
 ROWS_CHECKED = 4
-COLUMNS_CHECKED = 64
+COLUMNS_CHECKED = 16
 WORST_PRODUCT = 1 / 9
 """A PAM product is smaller than the real one by at most this share of it (section 2.7)."""
 

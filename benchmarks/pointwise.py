@@ -62,7 +62,7 @@ def _round_trip(
 
 def rows(context: Context) -> Iterator[Case]:
     """Softmax, layer norm and cross-entropy, forward and backward."""
-    count, width, classes = context.size(8192, 64), 512, context.size(1000, 100)
+    count, width, classes = context.size(4096, 64), 512, context.size(1000, 100)
     x = context.normal(count, width).requires_grad_()
     size = f"{count}x{width}, forward + backward"
     yield _round_trip(f"softmax {size}", lambda x: MF.softmax(x, dim=-1), lambda x: torch.softmax(x, dim=-1), (x,))
