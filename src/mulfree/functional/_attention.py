@@ -78,13 +78,44 @@ def scaled_dot_product_attention(
     """
     if enable_gqa:
         raise NotImplementedError("scaled_dot_product_attention(): enable_gqa is not supported")
-    exact, extra = are_exact(derivative), offset(compensation)
+    mask = _causal_mask(query, key, attn_mask) if is_causal else attn_mask
+    if mask is not None and mask.dtype is torch.bool:
+        mask = torch.zeros(mask.shape, dtype=query.dtype, device=mask.device).masked_fill(~mask, float("-inf"))
+    weights = attention_weights(query, key, mask, scale, derivative, mantissa_bits, compensation)
+    return attend(dropout(weights, dropout_p), value, derivative, mantissa_bits, compensation)
+
+
+def _causal_mask(query: Tensor, key: Tensor, attn_mask: Tensor | None) -> Tensor:
+    if attn_mask is not None:
+        raise RuntimeError("scaled_dot_product_attention(): attn_mask must be None if is_causal is set")
+    return torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor | None,
+    scale: float | None,
+    derivative: Derivatives,
+    mantissa_bits: int,
+    compensation: float | None,
+) -> Tensor:
+    """Softmax of the scaled scores plus ``mask``: ``(*batch, l, d), (*batch, s, d) -> (*batch, l, s)``."""
     query, scale_offset = _scaled(query, quotient(1.0, root(float(query.shape[-1]))) if scale is None else scale)
-    scores: Tensor = products.matmul(query, key.mT, mantissa_bits, scale_offset + extra, *exact)
-    scores = _masked(scores, attn_mask, is_causal)
-    weights = softmax(scores, -1, derivative=derivative if isinstance(derivative, str) else "approximate")
-    weights = dropout(weights, dropout_p)
-    result: Tensor = products.matmul(weights, value, mantissa_bits, extra, *exact)
+    added = scale_offset + offset(compensation)
+    scores: Tensor = products.matmul(query, key.mT, mantissa_bits, added, *are_exact(derivative))
+    if mask is not None:
+        if mask.dtype is not scores.dtype:
+            raise TypeError(f"attention: the mask must be bool or {scores.dtype} like the query, got {mask.dtype}")
+        scores = scores + mask
+    return softmax(scores, -1, derivative=derivative if isinstance(derivative, str) else "approximate")
+
+
+def attend(
+    weights: Tensor, value: Tensor, derivative: Derivatives, mantissa_bits: int, compensation: float | None
+) -> Tensor:
+    """``(*batch, l, s), (*batch, s, v) -> (*batch, l, v)``."""
+    result: Tensor = products.matmul(weights, value, mantissa_bits, offset(compensation), *are_exact(derivative))
     return result
 
 
@@ -99,19 +130,3 @@ def _scaled(query: Tensor, scale: float) -> tuple[Tensor, int]:
 def _is_normal(number: float) -> bool:
     word = scalar.bits(number)
     return number > 0 and not (scalar.is_zero(word) or scalar.is_infinite(word))
-
-
-def _masked(scores: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor:
-    if is_causal:
-        if attn_mask is not None:
-            raise RuntimeError("scaled_dot_product_attention(): attn_mask must be None if is_causal is set")
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    if attn_mask is None:
-        return scores
-    if attn_mask.dtype is torch.bool:
-        return scores.masked_fill(~attn_mask, float("-inf"))
-    if attn_mask.dtype is not scores.dtype:
-        raise TypeError(
-            f"scaled_dot_product_attention(): attn_mask must be bool or {scores.dtype}, got {attn_mask.dtype}"
-        )
-    return scores + attn_mask
