@@ -60,7 +60,8 @@ def is_zero(a: int) -> bool:
 
 
 def negate(a: int) -> int:
-    return a ^ SIGN
+    """The other sign; a NaN has none and becomes the canonical one."""
+    return NAN if is_nan(a) else a ^ SIGN
 
 
 def _finish(sign: int, total: int) -> int:
