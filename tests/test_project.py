@@ -61,3 +61,9 @@ def test_the_map_names_functions_that_exist() -> None:
         names = re.findall(r"`(\w+)`", cells[4])
         missing += [name for name in names if not re.search(rf"^\s*(def|class) {name}\b", source, re.MULTILINE)]
     assert not missing
+
+
+def test_the_example_of_the_readme_runs_without_multiplications(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile("".join(blocks), "README.md", "exec"), {})
+    assert capsys.readouterr().out == "0\n"
