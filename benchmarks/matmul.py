@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import mulfree.functional as MF
 import numpy as np
 import torch
 from torch import Tensor
 
+import mulfree.functional as MF
 from benchmarks.harness import Case, Context, Rival, require_close, require_same_bits
 from mulfree.backends.select import backend
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import mulfree.functional as MF
 import torch
-from mulfree.optim import AdamW
 from torch import Tensor
 from torch.nn import functional as F
 
+import mulfree.functional as MF
 from benchmarks.harness import Case, Context, Rival, require_close, require_same_bits
 from benchmarks.matmul import WORST_PRODUCT
 from mulfree.backends.select import backend
+from mulfree.optim import AdamW
 
 SAMPLE = 100_000
 """Entries of an elementwise result that are checked."""
