@@ -26,10 +26,10 @@ demo: install ## train a network on handwritten digits with and without multipli
 	$(BIN)/mulfree train digits $(ARGS)
 
 test: install ## run the quick tests
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 test-exhaustive: install ## run every test, those over all bit patterns included (minutes)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
 bench: install ## verify and time the kernels beside torch and NumPy; see docs/benchmarks.md
 	$(BIN)/python -m benchmarks.run $(ARGS)
