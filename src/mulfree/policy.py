@@ -84,6 +84,4 @@ class Policy:
     @classmethod
     def standard(cls) -> Policy:
         """Nothing replaced."""
-        return cls(
-            matmul=Products(on=False), softmax=_OFF, norm=_OFF, activation=_OFF, elementwise=_OFF, loss=_OFF
-        )
+        return cls(matmul=Products(on=False), softmax=_OFF, norm=_OFF, activation=_OFF, elementwise=_OFF, loss=_OFF)

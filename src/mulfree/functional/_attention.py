@@ -130,4 +130,3 @@ def _scaled(query: Tensor, scale: float) -> tuple[Tensor, int]:
 def _is_normal(number: float) -> bool:
     word = scalar.bits(number)
     return number > 0 and not (scalar.is_zero(word) or scalar.is_infinite(word))
-

@@ -54,7 +54,7 @@ def cross_entropy(
         raise NotImplementedError("cross_entropy(): 'target' must hold class indices; probabilities are not supported")
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy(): label_smoothing must be between 0 and 1, got {label_smoothing}")
-    if not 1 <= input.dim():
+    if not input.dim() >= 1:
         raise RuntimeError("cross_entropy(): 'input' must have at least one dimension")
     _check_reduction(reduction)
     if input.dim() != 2:

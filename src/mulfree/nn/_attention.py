@@ -62,7 +62,7 @@ class MultiheadAttention(torch.nn.MultiheadAttention):
         q, k, v = self._projected(query, key, value)
         mask = self._mask(attn_mask, key_padding_mask, q, key.shape[1])
         k, v, mask = self._with_extra_keys(k, v, mask)
-        q, k, v = (x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v))
+        q, k, v = (x.view(*x.shape[:2], self.num_heads, self.head_dim).transpose(1, 2) for x in (q, k, v))
         weights = attention_weights(q, k, mask, None, self.derivative, self.mantissa_bits, self.compensation)
         kept = MF.dropout(weights, self.dropout, self.training)
         heads = attend(kept, v, self.derivative, self.mantissa_bits, self.compensation)
@@ -86,10 +86,10 @@ class MultiheadAttention(torch.nn.MultiheadAttention):
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``(batch, length, embed_dim)`` each."""
-        if query is key and key is value and self.in_proj_weight is not None:
+        if query is key and key is value and self._qkv_same_embed_dim:
             q, k, v = self._product(query, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
             return q, k, v
-        if self.in_proj_weight is not None:
+        if self._qkv_same_embed_dim:
             weights = self.in_proj_weight.chunk(3)
         else:
             weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
@@ -108,7 +108,7 @@ class MultiheadAttention(torch.nn.MultiheadAttention):
             _check_shape("attn_mask", attn_mask, *shapes)
             mask = _additive("attn_mask", attn_mask, q.dtype)
             if mask.dim() == 3:
-                mask = mask.unflatten(0, (batch, self.num_heads))
+                mask = mask.view(batch, self.num_heads, queries, keys)
         if padding is not None:
             _check_shape("key_padding_mask", padding, (batch, keys))
             added = _additive("key_padding_mask", padding, q.dtype)[:, None, None, :]

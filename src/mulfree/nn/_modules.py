@@ -11,25 +11,20 @@ import mulfree.functional as MF
 from mulfree.functional import Derivative, Derivatives
 
 
-def describe(module: torch.nn.Module, described: str) -> str:
-    """``extra_repr`` with the options of ``module`` that differ from their defaults."""
-    defaults = {"derivative": type(module).DEFAULT_DERIVATIVE, "mantissa_bits": 23, "compensation": None}
-    options = [
-        f"{name}={getattr(module, name)!r}"
-        for name, default in defaults.items()
-        if getattr(module, name, default) != default
-    ]
-    return ", ".join(filter(None, [described, *options]))
-
-
 class _WithDerivative(torch.nn.Module):
-    """The option ``derivative`` and its place in ``repr``."""
+    """The option ``derivative``, and options in ``repr`` where they differ from their defaults."""
 
     DEFAULT_DERIVATIVE: Derivative = "approximate"
     derivative: Any
 
     def extra_repr(self) -> str:
-        return describe(self, super().extra_repr())
+        defaults = {"derivative": self.DEFAULT_DERIVATIVE, "mantissa_bits": 23, "compensation": None}
+        options = [
+            f"{name}={getattr(self, name)!r}"
+            for name, default in defaults.items()
+            if getattr(self, name, default) != default
+        ]
+        return ", ".join(filter(None, [super().extra_repr(), *options]))
 
 
 class Linear(_WithDerivative, torch.nn.Linear):
@@ -71,9 +66,7 @@ class LayerNorm(_WithDerivative, torch.nn.LayerNorm):
         self.derivative = derivative
 
     def forward(self, input: Tensor) -> Tensor:
-        return MF.layer_norm(
-            input, self.normalized_shape, self.weight, self.bias, self.eps, derivative=self.derivative
-        )
+        return MF.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps, derivative=self.derivative)
 
 
 class GELU(_WithDerivative, torch.nn.GELU):

@@ -42,8 +42,7 @@ def check_floats(operation: str, **operands: Tensor | None) -> torch.dtype:
             )
         elif x.device != first[1].device:
             raise RuntimeError(
-                f"{operation}(): argument '{argument}' must be on {first[1].device} like '{first[0]}', "
-                f"got {x.device}"
+                f"{operation}(): argument '{argument}' must be on {first[1].device} like '{first[0]}', got {x.device}"
             )
     assert first is not None
     return first[1].dtype
@@ -72,3 +71,8 @@ def check_mantissa_bits(operation: str, mantissa_bits: int) -> None:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def broadcast_shape(a: torch.Size, b: torch.Size) -> torch.Size:
+    """The common shape; raises RuntimeError naming both if there is none."""
+    return torch.Size(torch.broadcast_shapes(a, b))  # type: ignore[no-untyped-call]

@@ -12,7 +12,6 @@ from torch import Tensor
 from mulfree.numerics import rows, scalar
 from mulfree.ops.registry import watched
 
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 

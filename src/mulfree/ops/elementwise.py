@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mulfree.backends.select import for_device
 from mulfree.ops.again import differentiate, save_all
-from mulfree.ops.checks import check_float, check_pair
+from mulfree.ops.checks import broadcast_shape, check_float, check_pair
 from mulfree.ops.reductions import sum_to
-from mulfree.ops.registry import define
+from mulfree.ops.registry import Operation, define
 
 _FLOAT = torch.float32
 
@@ -32,7 +32,7 @@ def _mul_fake(a: Tensor, b: Tensor, offset: int, exact_a: bool, exact_b: bool) -
 
 
 def _broadcast_empty(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
-    return a.new_empty(torch.broadcast_shapes(a.shape, b.shape), dtype=dtype)
+    return a.new_empty(broadcast_shape(a.shape, b.shape), dtype=dtype)
 
 
 def _mul_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -78,7 +78,7 @@ def _slope_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(a, b)
 
 
-def _slope_backward(itself: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | None, ...]]:
+def _slope_backward(itself: Callable[[], Operation]) -> Callable[..., tuple[Tensor | None, ...]]:
     """An exact derivative scales the gradient by a power of two; its own derivative is that scaling again.
 
     The slope is constant on its segment: the derivative by the operands is zero.
@@ -90,7 +90,7 @@ def _slope_backward(itself: Callable[..., Tensor]) -> Callable[..., tuple[Tensor
     return backward
 
 
-mul_grad = define(
+mul_grad: Operation = define(
     "mul_grad(Tensor grad, Tensor a, Tensor b, int offset) -> Tensor",
     _mul_grad,
     _mul_grad_fake,
@@ -99,7 +99,7 @@ mul_grad = define(
 )
 """Exact derivative of ``mul`` by ``a``, of the broadcast shape."""
 
-mul = define(
+mul: Operation = define(
     "mul(Tensor a, Tensor b, int offset, bool exact_a, bool exact_b) -> Tensor",
     _mul,
     _mul_fake,
@@ -166,7 +166,7 @@ def _div_grad_denominator_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | Non
     return *differentiate(formula, ctx, grad), None
 
 
-div_grad_numerator = define(
+div_grad_numerator: Operation = define(
     "div_grad_numerator(Tensor grad, Tensor a, Tensor b) -> Tensor",
     _div_grad_numerator,
     _div_grad_numerator_fake,
@@ -175,7 +175,7 @@ div_grad_numerator = define(
 )
 """Exact derivative of ``div`` by the numerator, of the broadcast shape."""
 
-div_grad_denominator = define(
+div_grad_denominator: Operation = define(
     "div_grad_denominator(Tensor grad, Tensor a, Tensor b, bool exact) -> Tensor",
     _div_grad_denominator,
     _div_grad_denominator_fake,
@@ -184,7 +184,7 @@ div_grad_denominator = define(
 )
 """Either derivative of ``div`` by the denominator, of the broadcast shape."""
 
-div = define(
+div: Operation = define(
     "div(Tensor a, Tensor b, bool exact_a, bool exact_b) -> Tensor",
     _div,
     _div_fake,

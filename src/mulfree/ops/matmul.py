@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.select import for_device
-from mulfree.ops.checks import check_floats, check_mantissa_bits
+from mulfree.ops.checks import broadcast_shape, check_floats, check_mantissa_bits
 from mulfree.ops.reductions import sum_dims, sum_to
-from mulfree.ops.registry import define
+from mulfree.ops.registry import Operation, define
 
 
-def _matmul(
-    a: Tensor, b: Tensor, mantissa_bits: int, offset: int, exact_a: bool, exact_b: bool
-) -> Tensor:
+def _matmul(a: Tensor, b: Tensor, mantissa_bits: int, offset: int, exact_a: bool, exact_b: bool) -> Tensor:
     _check_product(a, b, mantissa_bits)
     return for_device(a.device).matmul(a, b, None, mantissa_bits, offset)
 
@@ -32,11 +30,9 @@ def _check_product(a: Tensor, b: Tensor, mantissa_bits: int) -> torch.dtype:
     return dtype
 
 
-def _matmul_fake(
-    a: Tensor, b: Tensor, mantissa_bits: int, offset: int, exact_a: bool, exact_b: bool
-) -> Tensor:
+def _matmul_fake(a: Tensor, b: Tensor, mantissa_bits: int, offset: int, exact_a: bool, exact_b: bool) -> Tensor:
     _check_product(a, b, mantissa_bits)
-    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = broadcast_shape(a.shape[:-2], b.shape[:-2])
     return a.new_empty((*batch, a.shape[-2], b.shape[-1]))
 
 
@@ -96,14 +92,14 @@ def _matmul_grad_fake(p: Tensor, q: Tensor, grad: Tensor, mantissa_bits: int, of
     return p.new_empty((*grad.shape[:-1], p.shape[-1]))
 
 
-matmul_grad = define(
+matmul_grad: Operation = define(
     "matmul_grad(Tensor p, Tensor q, Tensor grad, int mantissa_bits, int offset) -> Tensor",
     _matmul_grad,
     _matmul_grad_fake,
 )
 """Exact derivative of ``p @ q`` by ``p``; batch dimensions are those of ``grad``."""
 
-matmul = define(
+matmul: Operation = define(
     "matmul(Tensor a, Tensor b, int mantissa_bits, int offset, bool exact_a, bool exact_b) -> Tensor",
     _matmul,
     _matmul_fake,
@@ -170,7 +166,7 @@ def _linear_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return by_x, by_weight, by_bias, None, None, None, None
 
 
-linear = define(
+linear: Operation = define(
     "linear(Tensor x, Tensor weight, Tensor? bias, int mantissa_bits, int offset, bool exact_x, bool exact_w) "
     "-> Tensor",
     _linear,

@@ -23,10 +23,11 @@ from torch import Tensor
 from torch.library import Library
 
 Kernel = Callable[..., Any]
+Operation = Callable[..., Any]
 Setup = Callable[[Any, tuple[Any, ...], Any], None]
 """Stores in the context (first) what the derivative needs of the arguments and the output."""
 
-library = Library("mulfree", "DEF")
+library = Library("mulfree", "DEF")  # type: ignore[no-untyped-call]
 
 _PLAIN = frozenset({Tensor, torch.nn.Parameter, int, bool, float, tuple, type(None)})
 _dispatch_modes = torch._C._len_torch_dispatch_stack
@@ -52,7 +53,7 @@ def define(
     *,
     setup: Setup | None = None,
     backward: Kernel | None = None,
-) -> Callable[..., Any]:
+) -> Operation:
     """Register ``mulfree::<schema>`` and return the function that calls it by the better route.
 
     Args:
@@ -64,8 +65,7 @@ def define(
             without it raises when a gradient through it is asked for.
     """
     name = schema.partition("(")[0]
-    library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    library.impl(name, kernel, "CompositeExplicitAutograd")
+    _register(name, schema, kernel)
     torch.library.register_fake(f"mulfree::{name}", fake, lib=library)
     derivative = _no_derivative(name) if backward is None else backward
 
@@ -98,8 +98,7 @@ def define(
 def define_in_place(schema: str, kernel: Kernel, mutated: tuple[int, ...]) -> Callable[..., None]:
     """``define`` for an operation without result or gradient that changes the arguments at ``mutated``."""
     name = schema.partition("(")[0]
-    library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    library.impl(name, kernel, "CompositeExplicitAutograd")
+    _register(name, schema, kernel)
     torch.library.register_fake(f"mulfree::{name}", lambda *args: None, lib=library)
     registered = getattr(torch.ops.mulfree, name).default
 
@@ -112,6 +111,11 @@ def define_in_place(schema: str, kernel: Kernel, mutated: tuple[int, ...]) -> Ca
 
     call.__name__ = call.__qualname__ = name
     return call
+
+
+def _register(name: str, schema: str, kernel: Kernel) -> None:
+    library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]
+    library.impl(name, kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
 
 
 def _direct_function(name: str, kernel: Kernel, setup_context: Setup, derivative: Kernel) -> Kernel:

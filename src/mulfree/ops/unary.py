@@ -104,9 +104,7 @@ def _define(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return by_input(grad, *ctx.saved_tensors, *ctx.rest), None
 
-    return define(
-        f"{name}(Tensor x, bool exact) -> Tensor", kernel, fake, setup=save_all, backward=backward
-    ), by_input
+    return define(f"{name}(Tensor x, bool exact) -> Tensor", kernel, fake, setup=save_all, backward=backward), by_input
 
 
 _OPERATIONS = {name: _define(name) for name in Backend.UNARY}

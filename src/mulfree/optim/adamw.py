@@ -72,7 +72,7 @@ class AdamW(torch.optim.Optimizer):
             _check_settings(group)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step on every parameter that has a gradient; returns what ``closure`` returns, if given."""
         loss = None
         if closure is not None:
