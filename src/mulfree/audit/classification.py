@@ -32,7 +32,7 @@ def _names(text: str) -> frozenset[str]:
 
 # Sums and differences. add, sub and the like multiply by ``alpha`` unless it is 1 or -1: see CONDITIONAL.
 _ADDITIONS = _names("""
-    sum nansum sum_to_size cumsum cumulative_sum trace logical_sum neg negative positive _neg_view
+    sum nansum sum_to_size cumsum trace neg negative positive _neg_view
 """)
 
 # Comparisons, selection, and functions that only look at or change the sign or drop digits.
@@ -51,7 +51,7 @@ _SELECTING_BACKWARDS = _names("""
     threshold_backward hardtanh_backward hardshrink_backward softshrink_backward value_selecting_reduction_backward
     max_pool2d_with_indices_backward max_pool3d_with_indices_backward adaptive_max_pool2d_backward
     adaptive_max_pool3d_backward slice_backward select_backward index_select_backward gather_backward
-    diagonal_backward trace_backward unfold_backward masked_select_backward constant_pad_nd_backward
+    diagonal_backward trace_backward unfold_backward masked_select_backward
     reflection_pad1d_backward reflection_pad2d_backward reflection_pad3d_backward replication_pad1d_backward
     replication_pad2d_backward replication_pad3d_backward
 """)
@@ -101,9 +101,9 @@ _PRODUCTS = _names("""
     mul multiply div divide true_divide floor_divide remainder fmod reciprocal square pow float_power prod cumprod
     addcmul addcdiv lerp cross linalg_cross ldexp outer ger dot vdot inner mv addmv addr mm addmm _addmm_activation bmm
     baddbmm addbmm matmul linear bilinear _trilinear einsum tensordot chain_matmul kron linalg_vecdot linalg_matmul
-    _int_mm _scaled_mm _scaled_mm_v2 _grouped_mm _scaled_grouped_mm _foreach_mm deg2rad rad2deg xlogy arange linspace
+    _int_mm _scaled_mm _scaled_mm_v2 _grouped_mm _scaled_grouped_mm deg2rad rad2deg xlogy arange linspace
     logspace renorm embedding_renorm trapezoid
-    mul_backward linear_backward matmul_backward cumprod_backward
+    linear_backward matmul_backward cumprod_backward
 """)
 
 # Functions that a floating-point unit computes with multiplications.
@@ -111,7 +111,7 @@ _FUNCTIONS = _names("""
     exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan sinh cosh tanh asin acos atan atan2 asinh acosh atanh
     arctan2 sinc erf erfc erfinv lgamma digamma polygamma i0 hypot logit sigmoid logaddexp logaddexp2 logcumsumexp
     _logcumsumexp logsumexp special_expit special_erf special_erfinv special_ndtr special_ndtri special_log_ndtr
-    special_entr special_xlogy special_i0e special_i1 special_i1e angle abs_backward tanh_backward sigmoid_backward
+    special_entr special_xlogy special_i0e special_i1 special_i1e angle tanh_backward sigmoid_backward
     logit_backward
 """)
 
@@ -151,7 +151,7 @@ _LOSSES = _names("""
 # Convolutions, averages over windows, interpolation, attention, recurrent cells, Fourier transforms.
 _LAYERS = _names("""
     convolution _convolution convolution_backward convolution_overrideable convolution_backward_overrideable
-    cudnn_convolution cudnn_convolution_transpose mkldnn_convolution slow_conv2d_forward _slow_conv2d_forward
+    cudnn_convolution cudnn_convolution_transpose mkldnn_convolution _slow_conv2d_forward
     _slow_conv2d_backward conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
     conv_depthwise3d _conv_depthwise2d slow_conv3d_forward slow_conv_dilated2d slow_conv_dilated3d
     slow_conv_transpose2d slow_conv_transpose3d conv_tbc mkldnn_linear

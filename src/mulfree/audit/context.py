@@ -35,6 +35,7 @@ class Audit(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
+        self._depth = 0  # entered again to see the parts of a composite operation
         self._origins = Origins()
         self._calls: Counter[tuple[str, bool, Origin]] = Counter()
         self._multiplications: Counter[tuple[str, bool, Origin]] = Counter()
@@ -42,7 +43,9 @@ class Audit(TorchDispatchMode):
         self._kinds: Counter[Kind] = Counter()
 
     def __enter__(self) -> Audit:
-        self._origins.start()
+        if self._depth == 0:
+            self._origins.start()
+        self._depth += 1
         super().__enter__()
         return self
 
@@ -50,7 +53,9 @@ class Audit(TorchDispatchMode):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        self._origins.stop()
+        self._depth -= 1
+        if self._depth == 0:
+            self._origins.stop()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

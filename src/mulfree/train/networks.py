@@ -79,7 +79,7 @@ def _multiplication_free(model: nn.Module, config: TrainingConfig, warmup: int, 
         model=model,
         loss=mulfree.nn.CrossEntropyLoss(label_smoothing=config.label_smoothing),
         optimizer=optimizer,
-        schedule=mulfree.optim.WarmupCosine(optimizer, warmup_steps=warmup, total_steps=total),
+        schedule=mulfree.optim.WarmupCosineLR(optimizer, warmup_steps=warmup, total_steps=total),
     )
 
 
