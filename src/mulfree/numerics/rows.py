@@ -14,7 +14,6 @@ from mulfree.numerics.formats import (
     DOT_CHUNK,
     GELU_CUBIC,
     GELU_SCALE,
-    LN2,
     LOG2E,
     MAGNITUDE,
     NAN,
