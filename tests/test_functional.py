@@ -184,10 +184,11 @@ class TestRows:
     def test_close_to_torch(self) -> None:
         torch.manual_seed(0)
         x = torch.randn(50, 20)
-        assert torch.allclose(MF.softmax(x, 1), F.softmax(x, 1), rtol=0.2)
+        # The argument of exp2 is off by up to 11 %, so a probability by a factor of up to 2**(0.16 |x|).
+        assert torch.allclose(MF.softmax(x, 1), F.softmax(x, 1), rtol=0.6)
         assert torch.allclose(MF.log_softmax(x, 1), F.log_softmax(x, 1), atol=0.3)
-        assert torch.allclose(MF.layer_norm(x, (20,)), F.layer_norm(x, (20,)), rtol=0.25, atol=0.02)
-        assert torch.allclose(MF.gelu(x), F.gelu(x), atol=0.15)
+        assert torch.allclose(MF.layer_norm(x, (20,)), F.layer_norm(x, (20,)), atol=0.15)
+        assert torch.allclose(MF.gelu(x), F.gelu(x), atol=0.05)
 
     @pytest.mark.parametrize("affine", ["both", "weight", "none"])
     @pytest.mark.parametrize("exact", [False, True])
@@ -231,7 +232,7 @@ class TestLosses:
         found = MF.cross_entropy(x, target, derivative="approximate", **options)
         expected = F.cross_entropy(x, target, **options)
         assert found.shape == expected.shape
-        assert torch.allclose(found, expected, rtol=0.3)
+        assert torch.allclose(found, expected, rtol=0.1, atol=0.3)
         (mine,), (theirs,) = (torch.autograd.grad(loss.sum(), x) for loss in (found, expected))
         assert F.cosine_similarity(mine.flatten(), theirs.flatten(), 0) > 0.95
 
