@@ -298,6 +298,8 @@ def narrow(a: int, mantissa_bits: int) -> int:
         return NAN
     if is_infinite(a):
         return a
+    if is_zero(a):
+        return a & SIGN
     drop = MANTISSA_BITS - mantissa_bits
     return _finish(a & SIGN, round_half_even(a & MAGNITUDE, drop) << drop)
 
