@@ -13,15 +13,13 @@ from torch import Tensor
 
 from mulfree.backends.select import for_device
 from mulfree.ops.again import differentiate, save_all
-from mulfree.ops.checks import broadcast_shape, check_float, check_pair
+from mulfree.ops.checks import are_plain, broadcast_shape, check_float, check_pair
 from mulfree.ops.reductions import sum_to
 from mulfree.ops.registry import Operation, define
 
-_FLOAT = torch.float32
-
 
 def _mul(a: Tensor, b: Tensor, offset: int, exact_a: bool, exact_b: bool) -> Tensor:
-    if a.dtype is _FLOAT and b.dtype is _FLOAT:
+    if are_plain(a, b):
         return for_device(a.device).mul(a, b, offset)
     dtype = check_pair("mul", a, b)
     return for_device(a.device).mul(a.float(), b.float(), offset).to(dtype)
@@ -58,7 +56,7 @@ def _mul_by(grad: Tensor, a: Tensor, b: Tensor, offset: int, exact: bool) -> Ten
 
 def _mul_grad(grad: Tensor, a: Tensor, b: Tensor, offset: int) -> Tensor:
     backend = for_device(grad.device)
-    if grad.dtype is _FLOAT and a.dtype is _FLOAT and b.dtype is _FLOAT:
+    if are_plain(grad, a, b):
         return backend.mul_grad(grad, a, b, offset)
     dtype = _check_grad("mul_grad", grad, a, b)
     return backend.mul_grad(grad.float(), a.float(), b.float(), offset).to(dtype)
@@ -110,7 +108,7 @@ mul: Operation = define(
 
 
 def _div(a: Tensor, b: Tensor, exact_a: bool, exact_b: bool) -> Tensor:
-    if a.dtype is _FLOAT and b.dtype is _FLOAT:
+    if are_plain(a, b):
         return for_device(a.device).div(a, b)
     dtype = check_pair("div", a, b)
     return for_device(a.device).div(a.float(), b.float()).to(dtype)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.select import for_device
-from mulfree.ops.checks import broadcast_shape, check_floats, check_mantissa_bits
+from mulfree.ops.checks import are_plain, broadcast_shape, check_floats, check_mantissa_bits
 from mulfree.ops.reductions import sum_dims, sum_to
 from mulfree.ops.registry import Operation, define
 
@@ -20,7 +20,7 @@ def _matmul(a: Tensor, b: Tensor, mantissa_bits: int, offset: int, exact_a: bool
 
 
 def _check_product(a: Tensor, b: Tensor, mantissa_bits: int) -> torch.dtype:
-    dtype = check_floats("matmul", input=a, other=b)
+    dtype = torch.float32 if are_plain(a, b) else check_floats("matmul", input=a, other=b)
     check_mantissa_bits("matmul", mantissa_bits)
     if a.dim() < 2 or b.dim() < 2 or a.shape[-1] != b.shape[-2]:
         raise RuntimeError(
@@ -83,7 +83,8 @@ def _by_right(grad: Tensor, a: Tensor, b: Tensor, mantissa_bits: int, offset: in
 
 def _matmul_grad(p: Tensor, q: Tensor, grad: Tensor, mantissa_bits: int, offset: int) -> Tensor:
     _check_product(p, q, mantissa_bits)
-    check_floats("matmul_grad", input=p, grad=grad)
+    if not are_plain(p, grad):
+        check_floats("matmul_grad", input=p, grad=grad)
     return for_device(p.device).matmul_grad(p, q, grad, mantissa_bits, offset)
 
 
@@ -119,7 +120,8 @@ def _linear(
 
 
 def _check_linear(x: Tensor, weight: Tensor, bias: Tensor | None, mantissa_bits: int) -> torch.dtype:
-    dtype = check_floats("linear", input=x, weight=weight, bias=bias)
+    plain = are_plain(x, weight, bias)
+    dtype = torch.float32 if plain else check_floats("linear", input=x, weight=weight, bias=bias)
     check_mantissa_bits("linear", mantissa_bits)
     if weight.dim() != 2 or x.dim() == 0 or x.shape[-1] != weight.shape[1]:
         raise RuntimeError(

@@ -51,7 +51,7 @@ def define(
     kernel: Kernel,
     fake: Kernel,
     *,
-    setup: Setup | None = None,
+    setup: Setup = lambda ctx, inputs, output: None,
     backward: Kernel | None = None,
 ) -> Operation:
     """Register ``mulfree::<schema>`` and return the function that calls it by the better route.
@@ -69,13 +69,9 @@ def define(
     torch.library.register_fake(f"mulfree::{name}", fake, lib=library)
     derivative = _no_derivative(name) if backward is None else backward
 
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        if setup is not None:
-            setup(ctx, inputs, output)
-
-    torch.library.register_autograd(f"mulfree::{name}", derivative, setup_context=setup_context, lib=library)
+    torch.library.register_autograd(f"mulfree::{name}", derivative, setup_context=setup, lib=library)
     registered = getattr(torch.ops.mulfree, name).default
-    differentiable = _direct_function(name, kernel, setup_context, derivative)
+    differentiable = _direct_function(name, kernel, setup, derivative)
 
     def call(*args: Any) -> Any:
         if (
@@ -118,12 +114,12 @@ def _register(name: str, schema: str, kernel: Kernel) -> None:
     library.impl(name, kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
 
 
-def _direct_function(name: str, kernel: Kernel, setup_context: Setup, derivative: Kernel) -> Kernel:
+def _direct_function(name: str, kernel: Kernel, setup: Setup, derivative: Kernel) -> Kernel:
     """``apply`` of an autograd function around ``kernel``, past the checks that ``call`` has already made."""
 
     def forward(ctx: Any, *args: Any) -> Any:
         output = kernel(*args)
-        setup_context(ctx, args, output)
+        setup(ctx, args, output)
         return output
 
     methods = {"forward": staticmethod(forward), "backward": staticmethod(derivative)}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mulfree.backends.contract import Backend
 from mulfree.backends.select import for_device
-from mulfree.ops.checks import check_float, check_floats
+from mulfree.ops.checks import are_plain, check_float, check_floats
 from mulfree.ops.registry import define
 
 _FLOAT = torch.float32
@@ -24,12 +24,20 @@ _FLOAT = torch.float32
 
 def _to_rows(x: Tensor, dim: int) -> Tensor:
     """float32 matrix ``(rows, n)`` with ``dim`` last."""
-    if x.dim() == 0:
+    ndim = x.dim()
+    if ndim == 0:
         return x.float().reshape(1, 1)
-    if dim != x.dim() - 1:
-        x = x.transpose(dim, -1)
-    n = x.shape[-1]
-    return x.float().reshape(math.prod(x.shape[:-1]), n).contiguous()
+    return _as_matrix(x if dim == ndim - 1 else x.transpose(dim, -1), 1)
+
+
+def _as_matrix(x: Tensor, ndim: int) -> Tensor:
+    """float32 matrix whose rows are the last ``ndim`` dimensions."""
+    if x.dtype is not _FLOAT:
+        x = x.float()
+    if x.dim() != 2 or ndim != 1:
+        split = x.dim() - ndim
+        x = x.reshape(math.prod(x.shape[:split]), math.prod(x.shape[split:]))
+    return x.contiguous()
 
 
 def _from_rows(rows: Tensor, like: Tensor, dim: int) -> Tensor:
@@ -84,7 +92,8 @@ def _define_along_dim(name: str, reduces: bool) -> tuple[Callable[..., Any], Cal
         return x.new_empty(_result_shape(x, dim), dtype=dtype), _stats_empty(x, _row_count(x, dim))
 
     def grad_kernel(grad: Tensor, x: Tensor, stats: Tensor, dim: int, exact: bool) -> Tensor:
-        check_floats(f"{name}_grad", grad=grad, input=x)
+        if not are_plain(grad, x):
+            check_floats(f"{name}_grad", grad=grad, input=x)
         backward = getattr(for_device(x.device), f"{name}_grad")
         rows = _to_rows(x, dim)
         if rows.numel() == 0:
@@ -182,7 +191,7 @@ def _cross_entropy_backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Te
 def _cross_entropy_grad(
     grad: Tensor, x: Tensor, target: Tensor, stats: Tensor, ignore_index: int, label_smoothing: float, exact: bool
 ) -> Tensor:
-    dtype = check_floats("cross_entropy_grad", grad=grad, input=x)
+    dtype = _FLOAT if are_plain(grad, x) else check_floats("cross_entropy_grad", grad=grad, input=x)
     result = for_device(x.device).cross_entropy_grad(
         grad.float().contiguous(),
         x.float().contiguous(),
@@ -220,23 +229,27 @@ cross_entropy = define(
 
 
 def _check_layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, ndim: int) -> torch.dtype:
-    dtype = check_floats("layer_norm", input=x, weight=weight, bias=bias)
+    shape = x.shape[x.dim() - ndim :]
     for argument, operand in (("weight", weight), ("bias", bias)):
-        if operand is not None and operand.shape != x.shape[x.dim() - ndim :]:
+        if operand is not None and operand.shape != shape:
             raise RuntimeError(
-                f"layer_norm(): '{argument}' must be {tuple(x.shape[x.dim() - ndim :])} like the normalized "
-                f"dimensions of 'input', got {tuple(operand.shape)}"
+                f"layer_norm(): '{argument}' must be {tuple(shape)} like the normalized dimensions of 'input', "
+                f"got {tuple(operand.shape)}"
             )
-    return dtype
-
-
-def _norm_rows(x: Tensor, ndim: int) -> Tensor:
-    split = x.dim() - ndim
-    return x.float().reshape(math.prod(x.shape[:split]), math.prod(x.shape[split:])).contiguous()
+    if are_plain(x, weight, bias):
+        return _FLOAT
+    return check_floats("layer_norm", input=x, weight=weight, bias=bias)
 
 
 def _vector(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.float().reshape(-1)
+    if x is None or (x.dim() == 1 and x.dtype is _FLOAT):
+        return x
+    return x.float().reshape(-1)
+
+
+def _shaped(x: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    x = x if x.shape == shape else x.view(shape)
+    return x if x.dtype is dtype else x.to(dtype)
 
 
 def _layer_norm(
@@ -244,11 +257,11 @@ def _layer_norm(
 ) -> tuple[Tensor, Tensor]:
     dtype = _check_layer_norm(x, weight, bias, ndim)
     backend: Backend = for_device(x.device)
-    rows = _norm_rows(x, ndim)
+    rows = _as_matrix(x, ndim)
     if rows.numel() == 0:
         return torch.empty(x.shape, dtype=dtype, device=x.device), _stats_empty(x, rows.shape[0]).zero_()
     result, stats = backend.layer_norm(rows, _vector(weight), _vector(bias), eps)
-    return result.view(x.shape).to(dtype), stats
+    return _shaped(result, x.shape, dtype), stats
 
 
 def _layer_norm_fake(
@@ -275,16 +288,16 @@ def _layer_norm_backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor
 def _layer_norm_grad(
     grad: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, ndim: int, exact: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    dtype = check_floats("layer_norm_grad", grad=grad, input=x)
-    rows = _norm_rows(x, ndim)
+    dtype = _FLOAT if are_plain(grad, x) else check_floats("layer_norm_grad", grad=grad, input=x)
+    rows = _as_matrix(x, ndim)
     shape = x.shape[x.dim() - ndim :]
     if rows.numel() == 0:
         by_x, by_weight, by_bias = rows, rows.new_zeros(rows.shape[1]), rows.new_zeros(rows.shape[1])
     else:
         by_x, by_weight, by_bias = for_device(x.device).layer_norm_grad(
-            _norm_rows(grad, ndim), rows, _vector(weight), stats, exact
+            _as_matrix(grad, ndim), rows, _vector(weight), stats, exact
         )
-    return by_x.view(x.shape).to(dtype), by_weight.view(shape).to(dtype), by_bias.view(shape).to(dtype)
+    return _shaped(by_x, x.shape, dtype), _shaped(by_weight, shape, dtype), _shaped(by_bias, shape, dtype)
 
 
 def _layer_norm_grad_fake(

@@ -15,7 +15,7 @@ from mulfree.backends.contract import Backend
 from mulfree.backends.select import for_device
 from mulfree.numerics import formats, scalar
 from mulfree.ops.again import differentiate, save_all
-from mulfree.ops.checks import check_float, check_floats
+from mulfree.ops.checks import are_plain, check_float, check_floats
 from mulfree.ops.constants import constant
 from mulfree.ops.elementwise import div, mul
 from mulfree.ops.registry import define
@@ -79,7 +79,7 @@ def _define(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     def grad_kernel(grad: Tensor, x: Tensor, exact: bool) -> Tensor:
         backend = for_device(x.device)
-        if grad.dtype is _FLOAT and x.dtype is _FLOAT:
+        if are_plain(grad, x):
             return backend.unary_grad(name, grad, x, exact)
         dtype = check_floats(f"{name}_grad", grad=grad, input=x)
         return backend.unary_grad(name, grad.float(), x.float(), exact).to(dtype)
