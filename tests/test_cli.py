@@ -75,6 +75,12 @@ def test_audit_of_a_script(tmp_path: Path) -> None:
     assert '"multiplications": 3' in _message("audit", "--json", str(script), "--multiply", code=1)
 
 
+def test_audit_keeps_the_exit_code_of_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import sys, torch\ntorch.ones(3) + 1\nsys.exit(7)\n")
+    assert "0 multiplications" in _message("audit", str(script), code=7)
+
+
 def test_audit_needs_something_to_audit(tmp_path: Path) -> None:
     _message("audit", code=2)
     _message("audit", str(tmp_path / "missing.py"), code=2)
