@@ -63,6 +63,12 @@ def _shorten(filename: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename
 
 
+def _next_node() -> int:
+    """Number that the next node of this thread will get."""
+    number: int = torch._C._autograd._get_sequence_nr()
+    return number
+
+
 class Origins:
     """Follows modules and optimizers while its hooks are in place."""
 
@@ -71,10 +77,12 @@ class Origins:
         self._running: list[str] = []
         self._in_optimizer = False
         self._names: dict[int, str] = {}
+        self._newest_node = -1
         self._node_numbers: list[int] = []
         self._node_origins: list[tuple[str, str]] = []
 
     def start(self) -> None:
+        self._newest_node = _next_node() - 1
         self._handles = [
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave, always_call=True),
@@ -91,12 +99,12 @@ class Origins:
         if not self._running:
             self._names = {id(part): name for name, part in module.named_modules()}
         self._running.append(self._names.get(id(module)) or type(module).__name__)
-        self._note(self._running[-1], "")
+        self._note(_next_node(), self._running[-1])
 
     def _leave(self, _module: nn.Module, _inputs: Any, _result: Any) -> None:
         if self._running:
             self._running.pop()
-            self._note(self._running[-1] if self._running else "", "")
+            self._note(_next_node(), self._running[-1] if self._running else "")
 
     def _enter_optimizer(self, optimizer: torch.optim.Optimizer, _args: Any, _kwargs: Any) -> None:
         self._in_optimizer = True
@@ -107,22 +115,24 @@ class Origins:
         if self._running:
             self._running.pop()
 
-    def _note(self, module: str, source: str) -> None:
-        number = torch._C._autograd._get_sequence_nr()
-        # An operation runs after its node was made, a module before.
-        self._node_numbers.append(number - 1 if source else number)
+    def _note(self, node: int, module: str, source: str = "") -> None:
+        """The nodes from number ``node`` on, up to the next note, come from here."""
+        self._node_numbers.append(node)
         self._node_origins.append((module, source))
 
     def of_call(self) -> Origin:
         """Origin of the operation that runs now; called by the dispatch mode."""
         frame = sys._getframe(1)
-        node = torch._C._current_autograd_node()
+        node: torch.autograd.graph.Node | None = torch._C._current_autograd_node()
         if node is None:
             source = _user_line(frame, within_backward=False)
             module = self._running[-1] if self._running else ""
             if self._in_optimizer:
                 return Origin(module, "optimizer", source)
-            self._note(module, source)
+            newest = _next_node() - 1  # an operation runs just after its node was made, if one was
+            if newest > self._newest_node:
+                self._newest_node = newest
+                self._note(newest, module, source)
             return Origin(module, "forward", source)
         module, forward_source = self._of_node(node)
         if self._running:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-import mulfree.audit.context
+import mulfree
 from mulfree.audit.instructions import TargetReport, inspect_library, kernel_library
 from mulfree.cli.errors import BAD_OPTION, FAILED, reported
 
@@ -75,9 +75,18 @@ def _script(command: list[str], as_json: bool) -> bool:
     if not path.is_file():
         Console(stderr=True).print(f"Error: no script {path}", highlight=False)
         raise typer.Exit(BAD_OPTION)
+    arguments, failure = sys.argv, 0
     sys.argv = command
     sys.path.insert(0, str(path.parent))
-    with mulfree.audit.context.audit() as found:
-        runpy.run_path(str(path), run_name="__main__")
+    try:
+        with mulfree.audit() as found:
+            runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as end:
+        failure = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.argv = arguments
+        sys.path.remove(str(path.parent))
     print(found.to_json() if as_json else found)
+    if failure:
+        raise typer.Exit(failure)
     return not found.findings

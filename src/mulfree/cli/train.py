@@ -71,11 +71,15 @@ def digits(
 def show(summary: Summary, console: Console) -> None:
     """Print accuracy, time and audit of the networks, and where the files are."""
     several = summary.config.seeds > 1
-    table = Table(title=f"{summary.config.epochs} epochs, held-out fifth of the digits", title_justify="left")
+    runs = f"mean ± standard deviation over {summary.config.seeds} seeds" if several else f"seed {summary.config.seed}"
+    table = Table(
+        title=f"{summary.config.epochs} epochs; accuracy on the held-out fifth of the digits, {runs}",
+        title_justify="left",
+    )
     table.add_column("network")
-    table.add_column(f"test accuracy, mean ± spread of {summary.config.seeds} seeds" if several else "test accuracy")
+    table.add_column("test accuracy", justify="right")
     table.add_column("ms per step", justify="right")
-    table.add_column("ratio", justify="right")
+    table.add_column("time ratio", justify="right")
     table.add_column("training", justify="right")
     for name, result in summary.results.items():
         mean = fmean(result.accuracies) * 100

@@ -31,7 +31,8 @@ class Block(nn.Module):
         y = self.norm1(x)
         x = x + self.dropout1(self.attention(y, y, y, need_weights=False)[0])
         y = self.contract(self.activation(self.expand(self.norm2(x))))
-        return x + self.dropout2(y)
+        result: Tensor = x + self.dropout2(y)
+        return result
 
 
 class VisionTransformer(nn.Module):
@@ -48,7 +49,7 @@ class VisionTransformer(nn.Module):
         depth: number of blocks.
         heads: attention heads of a block.
         hidden: width between the two linear layers of a block; default ``2 * width``.
-        dropout: probability of dropping a feature or an attention weight in training.
+        dropout: probability of dropping an attention weight or a feature of a block's branch in training.
 
     Raises:
         ValueError: sizes that do not divide each other.
@@ -76,7 +77,6 @@ class VisionTransformer(nn.Module):
         side = image_size // patch_size
         self.embedding = nn.Linear(channels * patch_size**2, width)
         self.positions = nn.Parameter(torch.empty(1, side**2, width))
-        self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads, hidden or 2 * width, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
@@ -98,7 +98,7 @@ class VisionTransformer(nn.Module):
         expected = (self.channels, self.image_size, self.image_size)
         if tuple(images.shape[1:]) != expected:
             raise ValueError(f"images must have shape (batch, *{expected}), got {tuple(images.shape)}")
-        x = self.dropout(self.embedding(self.patches(images)) + self.positions)
+        x = self.embedding(self.patches(images)) + self.positions
         for block in self.blocks:
             x = block(x)
         logits: Tensor = self.head(self.norm(x.sum(dim=1)))
