@@ -1,0 +1,2 @@
+#include "binding.hpp"
+namespace mulfree { void bind_rows(nanobind::module_&) {} }
