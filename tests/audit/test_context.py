@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mulfree import audit
 from mulfree.audit import Finding
-from mulfree.audit.context import audit
 
 
 class HiddenInBackward(torch.autograd.Function):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from mulfree.audit import disassembly
 from mulfree.audit.disassembly import DisassemblerError, disassemble, objdump, parse_listing
 from mulfree.audit.instructions import FORBIDDEN, classify_instruction, inspect, inspect_library, target_of
 
@@ -110,7 +110,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _disassembler(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "capstone":
         pytest.importorskip("capstone")
-        monkeypatch.setattr(import_module("mulfree.audit.disassembly"), "objdump", lambda: None)
+        monkeypatch.setattr(disassembly, "objdump", lambda: None)
     elif objdump() is None:
         pytest.skip("no objdump")
 
@@ -129,7 +129,7 @@ def test_errors(tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch) 
     text.write_text("not a library")
     with pytest.raises(DisassemblerError, match="not a 64-bit"):
         disassemble(text, lambda _: True)
-    monkeypatch.setattr(import_module("mulfree.audit.disassembly"), "objdump", lambda: None)
+    monkeypatch.setattr(disassembly, "objdump", lambda: None)
     monkeypatch.setitem(__import__("sys").modules, "capstone", None)
     with pytest.raises(DisassemblerError, match="install binutils"):
         disassemble(library, lambda _: True)

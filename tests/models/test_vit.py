@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mulfree.audit.context import audit
+from mulfree import audit
 from mulfree.models import VisionTransformer
 
 

@@ -16,7 +16,7 @@ from mulfree.audit.origins import Origin, Origins
 from mulfree.audit.report import Finding
 
 
-class Audit(TorchDispatchMode):
+class Audit(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Watches every operation that PyTorch runs inside the ``with`` block and lists those that multiply.
 
     Forward passes, losses, backward passes, clipping, optimizer steps and schedules are all covered, as is
@@ -34,7 +34,7 @@ class Audit(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._depth = 0  # entered again to see the parts of a composite operation
         self._origins = Origins()
         self._calls: Counter[tuple[str, bool, Origin]] = Counter()
@@ -46,13 +46,13 @@ class Audit(TorchDispatchMode):
         if self._depth == 0:
             self._origins.start()
         self._depth += 1
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        super().__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
         self._depth -= 1
         if self._depth == 0:
             self._origins.stop()

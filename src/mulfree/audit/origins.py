@@ -116,7 +116,7 @@ class Origins:
     def of_call(self) -> Origin:
         """Origin of the operation that runs now; called by the dispatch mode."""
         frame = sys._getframe(1)
-        node = torch._C._current_autograd_node()
+        node: torch.autograd.graph.Node | None = torch._C._current_autograd_node()
         if node is None:
             source = _user_line(frame, within_backward=False)
             module = self._running[-1] if self._running else ""

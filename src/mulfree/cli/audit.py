@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-import mulfree.audit.context
+import mulfree
 from mulfree.audit.instructions import TargetReport, inspect_library, kernel_library
 from mulfree.cli.errors import BAD_OPTION, FAILED, reported
 
@@ -77,7 +77,7 @@ def _script(command: list[str], as_json: bool) -> bool:
         raise typer.Exit(BAD_OPTION)
     sys.argv = command
     sys.path.insert(0, str(path.parent))
-    with mulfree.audit.context.audit() as found:
+    with mulfree.audit() as found:
         runpy.run_path(str(path), run_name="__main__")
     print(found.to_json() if as_json else found)
     return not found.findings

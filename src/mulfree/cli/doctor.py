@@ -35,7 +35,7 @@ def doctor() -> None:
             else "Install a C++ compiler and reinstall mulfree: the native kernels are about 100 times faster."
         )
     else:
-        from mulfree.backends import _cpu
+        from mulfree.backends import _cpu  # type: ignore[attr-defined,unused-ignore]
 
         table.add_row("CPU backend", f"native kernels, {_cpu.target()} of {', '.join(_cpu.targets())}")
     table.add_row("threads", str(torch.get_num_threads()))

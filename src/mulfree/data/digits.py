@@ -42,7 +42,7 @@ def load_digits() -> Digits:
 
     The pixels, whole numbers from 0 to 16, are scaled by 1/16. That is data preparation, and exact.
     """
-    from sklearn.datasets import load_digits as read
+    from sklearn.datasets import load_digits as read  # type: ignore[import-untyped]
 
     source = read()
     images = torch.from_numpy(source.images).to(torch.float32).div(16).unsqueeze(1)
@@ -71,9 +71,10 @@ def batches(split: Split, batch_size: int, generator: torch.Generator | None = N
     if not 1 <= batch_size <= len(split):
         raise ValueError(f"batch_size must be 1 to {len(split)}, got {batch_size}")
     if generator is None:
-        yield from zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True)
+        for start in range(0, len(split), batch_size):
+            yield split.images[start : start + batch_size], split.labels[start : start + batch_size]
         return
     order = torch.randperm(len(split), generator=generator).to(split.labels.device)
-    for chosen in order.split(batch_size):
-        if len(chosen) == batch_size:
-            yield split.images[chosen], split.labels[chosen]
+    for start in range(0, len(split) - batch_size + 1, batch_size):
+        chosen = order[start : start + batch_size]
+        yield split.images[chosen], split.labels[chosen]

@@ -25,5 +25,5 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, derivative: Derivative = "approximate") -> Tensor:
     """``torch.mean``: ``div(sum(x), n)``; all dimensions if ``dim`` is None or empty."""
-    count = math.prod(input.shape[d] for d in whole_dims(dim, input.dim()))
+    count = math.prod([input.shape[d] for d in whole_dims(dim, input.dim())])
     return div(sum(input, dim, keepdim), float(count), derivative=derivative)

@@ -31,7 +31,8 @@ class Block(nn.Module):
         y = self.norm1(x)
         x = x + self.dropout1(self.attention(y, y, y, need_weights=False)[0])
         y = self.contract(self.activation(self.expand(self.norm2(x))))
-        return x + self.dropout2(y)
+        result: Tensor = x + self.dropout2(y)
+        return result
 
 
 class VisionTransformer(nn.Module):

@@ -27,7 +27,7 @@ def _to_rows(x: Tensor, dim: int) -> Tensor:
     ndim = x.dim()
     if ndim == 0:
         return x.float().reshape(1, 1)
-    return _as_matrix(x if dim == ndim - 1 else x.transpose(dim, -1), 1)
+    return _as_matrix(x if dim == ndim - 1 else x.movedim(dim, -1), 1)
 
 
 def _as_matrix(x: Tensor, ndim: int) -> Tensor:
@@ -45,7 +45,7 @@ def _from_rows(rows: Tensor, like: Tensor, dim: int) -> Tensor:
     if rows.shape == like.shape and rows.dtype is like.dtype:
         return rows
     if dim != like.dim() - 1 and like.dim() > 0:
-        rows = rows.view(like.transpose(dim, -1).shape).transpose(dim, -1).contiguous()
+        rows = rows.view(like.movedim(dim, -1).shape).movedim(-1, dim).contiguous()
     return rows.view(like.shape).to(like.dtype)
 
 

@@ -32,8 +32,8 @@ class TrainingConfig:
         seeds: number of runs, with ``seed``, ``seed + 1`` and so on.
         device: where to train, such as "cpu".
         threads: threads of PyTorch and of the kernels; None leaves PyTorch's choice.
-        policy: what is free of multiplications: "full" everything, "matmul" only matrix products;
-            "standard" trains the standard network alone.
+        policy: what is free of multiplications: "full" everything, "matmul" matrix products and
+            the softmax of attention; "standard" trains the standard network alone.
         output_dir: folder of the results; made if missing.
 
     Raises:

@@ -73,6 +73,11 @@ def checkpoint_name(network: NetworkName, seed: int) -> str:
     return f"{network}-seed{seed}.pt"
 
 
+def model(config: TrainingConfig) -> VisionTransformer:
+    """The network before training, in ordinary arithmetic."""
+    return VisionTransformer(dropout=config.dropout).to(config.device)
+
+
 def train_digits(config: TrainingConfig, progress: Progress) -> Summary:
     """Train the standard network and, unless the policy is "standard", its multiplication-free twin.
 
@@ -126,7 +131,7 @@ def _train_one(
     progress: Progress,
 ) -> list[Epoch]:
     torch.manual_seed(seed)
-    initial = VisionTransformer(dropout=config.dropout).to(config.device)
+    initial = model(config)
     steps_per_epoch = len(digits.train) // config.batch_size
     network = networks.build(name, initial, config, steps_per_epoch)
     task = progress.add_task(f"{network.label}, seed {seed}", total=config.epochs * steps_per_epoch, status="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import mulfree.nn
 import mulfree.optim
 from mulfree.convert import convert
-from mulfree.policy import Policy
+from mulfree.policy import Group, Policy
 from mulfree.train.config import PolicyName, TrainingConfig
 
 NetworkName = Literal["standard", "mulfree"]
@@ -38,6 +38,10 @@ class Network:
     schedule: Schedule
 
 
+_MATMUL = replace(Policy.matmul_only(), softmax=Group())
+"""An attention module is converted as a whole, so its softmax goes with its matrix products."""
+
+
 def names(policy: PolicyName) -> tuple[NetworkName, ...]:
     """The networks that a run with this policy compares."""
     return ("standard",) if policy == "standard" else ("standard", "mulfree")
@@ -47,7 +51,7 @@ def label(name: NetworkName, policy: PolicyName) -> str:
     """How a network is called in tables and figures."""
     if name == "standard":
         return "standard"
-    return "multiplication-free" if policy == "full" else "multiplication-free matmul"
+    return "multiplication-free" if policy == "full" else "multiplication-free matmul and softmax"
 
 
 def build(name: NetworkName, initial: nn.Module, config: TrainingConfig, steps_per_epoch: int) -> Network:
@@ -56,8 +60,7 @@ def build(name: NetworkName, initial: nn.Module, config: TrainingConfig, steps_p
     warmup, total = config.warmup_epochs * steps_per_epoch, config.epochs * steps_per_epoch
     warmup = min(warmup, total - 1)
     if name == "mulfree":
-        policy = Policy.full() if config.policy == "full" else Policy.matmul_only()
-        model = convert(model, policy)
+        model = convert(model, Policy.full() if config.policy == "full" else _MATMUL)
     if name == "mulfree" and config.policy == "full":
         return _multiplication_free(model, config, warmup, total)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)

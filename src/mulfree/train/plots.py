@@ -39,9 +39,11 @@ def save_curves(path: Path, runs: Mapping[str, Sequence[Sequence[Epoch]]], title
     left.yaxis.set_minor_formatter("{x:g}")
     right.set_ylabel("accuracy on held-out images (%)")
     final = min(run[-1].accuracy for epochs in runs.values() for run in epochs) * 100
+    right.yaxis.set_major_formatter("{x:g}")
     right.set_ylim(max(0.0, min(80.0, final - 10)), 100.5)
     for axes in (left, right):
         axes.set_xlabel("epoch")
+        axes.set_xlim(left=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
