@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
@@ -91,7 +92,8 @@ def main(arguments: list[str] | None = None) -> int:
     failures: list[str] = []
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
     progress = Progress(*columns, console=console, auto_refresh=False)
-    with threadpool_limits(options.threads, user_api="blas"), progress:
+    # NumPy would warn of the overflows that the data bring about on purpose.
+    with threadpool_limits(options.threads, user_api="blas"), np.errstate(all="ignore"), progress:
         for name in options.only or GROUPS:
             try:
                 results.extend(_run_group(name, context, budget, progress))
