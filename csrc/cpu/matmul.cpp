@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "float_environment.hpp"
 #include "panels.hpp"
 #include "skinny.hpp"
 #include "threads.hpp"
@@ -272,13 +273,24 @@ std::int64_t batch_offset(const MatmulProblem& problem, const std::int64_t* stri
   return offset;
 }
 
+// A product without terms: zeros, plus the bias.
+void fill_empty(const MatmulProblem& problem, float* out) {
+  for (std::int64_t i = 0; i < problem.rows; ++i)
+    for (std::int64_t j = 0; j < problem.columns; ++j) {
+      const float total = problem.bias ? 0.0f + problem.bias[j] : 0.0f;
+      std::memcpy(out + i * problem.columns + j, total == total ? static_cast<const void*>(&total) : &kNan, 4);
+    }
+}
+
 void run_one(const MatmulProblem& problem, std::int64_t index, int threads) {
   thread_local Workspace space;
   const Format format = problem.format;
   const Matrix left = problem.left.shifted(batch_offset(problem, problem.left_strides, index), format);
   const Matrix right = problem.right.shifted(batch_offset(problem, problem.right_strides, index), format);
   float* out = problem.out + index * problem.rows * problem.columns;
-  if (problem.slope.data) {
+  if (problem.depth == 0) {
+    fill_empty(problem, out);
+  } else if (problem.slope.data) {
     const Matrix slope = problem.slope.shifted(batch_offset(problem, problem.slope_strides, index), format);
     Product<true>(problem, left, right, slope, out, threads, space).run();
   } else if (!is_skinny(problem, right) || !skinny_product(problem, left, right, out, threads)) {
@@ -286,12 +298,21 @@ void run_one(const MatmulProblem& problem, std::int64_t index, int threads) {
   }
 }
 
+// Too few products to be worth waking other threads.
+bool is_small(const MatmulProblem& problem, std::int64_t batch) {
+  std::int64_t products = 1;
+  for (const std::int64_t size : {batch, problem.rows, problem.columns, problem.depth})
+    if (__builtin_mul_overflow(products, size, &products)) return false;
+  return products < 1 << 16;
+}
+
 void matmul(const MatmulProblem& problem) {
+  FloatEnvironment environment;
   std::int64_t batch = 1;
   for (int d = 0; d < problem.batch_dims; ++d) batch *= problem.batch_sizes[d];
+  if (batch == 0 || problem.rows == 0 || problem.columns == 0) return;
   const bool share_each = batch < 2 * problem.threads;
-  const double products = double(problem.rows) * double(problem.columns) * double(problem.depth);
-  const int threads = products * batch < 1 << 16 ? 1 : problem.threads;
+  const int threads = is_small(problem, batch) ? 1 : problem.threads;
   if (share_each) {
     for (std::int64_t i = 0; i < batch; ++i) run_one(problem, i, threads);
   } else {

@@ -14,6 +14,8 @@ using Team = void (*)(void (*body)(void*), void* data, unsigned threads, unsigne
 std::atomic<Team> team{nullptr};
 
 struct Share {
+  Share(Task task, void* context, std::int64_t count) : task(task), context(context), count(count) {}
+
   Task task;
   void* context;
   std::int64_t count;
@@ -49,7 +51,7 @@ void run_on_own_threads(Share& share, int threads) {
 void set_thread_team(void* function) { team = reinterpret_cast<Team>(function); }
 
 void parallel_for(int threads, std::int64_t count, Task task, void* context) {
-  Share share{task, context, count};
+  Share share(task, context, count);
   if (count < threads) threads = static_cast<int>(count);
   if (threads <= 1) return share.run_tasks();
   if (Team function = team.load()) {

@@ -103,9 +103,7 @@ SHAPES = {
 def test_broadcasting(backend: Backend, operation: Operation, shapes: tuple[tuple[int, ...], ...]) -> None:
     result = torch.broadcast_shapes(*shapes)
     wanted = {1: shapes[:1], 2: shapes, 3: (result, *shapes)}[operation.operands]
-    operands = [
-        patterns.mixed(torch.Size(shape).numel(), 40 + i).view(shape) for i, shape in enumerate(wanted)
-    ]
+    operands = [patterns.mixed(torch.Size(shape).numel(), 40 + i).view(shape) for i, shape in enumerate(wanted)]
     got = operation.run(backend, *operands)
     assert got.is_contiguous()
     assert_same_bits(got, by_law(operation, *operands))

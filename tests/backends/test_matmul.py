@@ -103,9 +103,7 @@ def test_pairs_of_special_words(backend: Backend) -> None:
 def test_narrowing_and_compensation(backend: Backend, mantissa_bits: int, offset: int) -> None:
     for data in ("normal", "wide with specials"):
         a, b, bias = tensor(data, 6, 2, 37), tensor(data, 7, 37, 2), tensor(data, 8, 2)
-        assert_same_bits(
-            backend.matmul(a, b, bias, mantissa_bits, offset), dot_law(a, b, bias, mantissa_bits, offset)
-        )
+        assert_same_bits(backend.matmul(a, b, bias, mantissa_bits, offset), dot_law(a, b, bias, mantissa_bits, offset))
         p, q, grad = tensor(data, 9, 2, 2), tensor(data, 10, 2, 37), tensor(data, 11, 2, 37)
         assert_same_bits(
             backend.matmul_grad(p, q, grad, mantissa_bits, offset), dot_grad_law(p, q, grad, mantissa_bits, offset)

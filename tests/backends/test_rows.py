@@ -100,9 +100,7 @@ def case(n: int, kinds: tuple[str, ...]) -> Case:
         columns = zip(*(part[1] for part in parts), strict=True)
         expected[f"layer_norm_grad weight {exact}"] = from_words([rows.total(column) for column in columns])
     expected["layer_norm_grad bias"] = from_words([rows.total(column) for column in zip(*grads, strict=True)])
-    return Case(
-        _matrix(words), _matrix(grads), from_words(weight), from_words(bias), torch.tensor(targets), expected
-    )
+    return Case(_matrix(words), _matrix(grads), from_words(weight), from_words(bias), torch.tensor(targets), expected)
 
 
 def compute(backend: Backend, case: Case) -> dict[str, Tensor]:

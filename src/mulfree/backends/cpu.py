@@ -203,5 +203,11 @@ class CPUBackend(CPUProducts, ReferenceBackend):
             scalars.correction1, scalars.correction2,
         ]  # fmt: skip
         kernels.adamw(
-            param.data_ptr(), grad.data_ptr(), exp_avg.data_ptr(), exp_avg_sq.data_ptr(), param.numel(), words, threads()
+            param.data_ptr(),
+            grad.data_ptr(),
+            exp_avg.data_ptr(),
+            exp_avg_sq.data_ptr(),
+            param.numel(),
+            words,
+            threads(),
         )

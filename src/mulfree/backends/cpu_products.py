@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.native import kernels, threads
+from mulfree.backends.rounding import round_to
 
 _FORMATS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 
@@ -50,11 +51,6 @@ class CPUProducts:
         columns = right.shape[-1]
         dtype = left.dtype
         out = torch.empty((*batch, rows, columns), dtype=torch.float32)
-        if out.numel() == 0:
-            return out.to(dtype)
-        if depth == 0:
-            out.zero_()
-            return (out if bias is None else out + bias).to(dtype)
         if bias is not None:
             bias = bias.to(torch.float32).contiguous()
         if len(batch) > kernels.MAX_BATCH_DIMS:
@@ -74,4 +70,4 @@ class CPUProducts:
             offset,
             threads(),
         )
-        return out if dtype is torch.float32 else out.to(dtype)
+        return round_to(out, dtype)

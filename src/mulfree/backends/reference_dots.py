@@ -76,9 +76,7 @@ def _finite_products(a: Tensor, b: Tensor, offset: int) -> Iterator[Tensor]:
 def matmul_grad(p: Tensor, q: Tensor, grad: Tensor, offset: int) -> Tensor:
     """Exact derivative of ``p @ q`` by ``p``; all three narrowed words."""
     shape = _batch(p, q, grad) + p.shape[-2:]
-    terms = (
-        floats(word.mul_grad(grad[..., :, j, None], p, q[..., None, :, j], offset)) for j in range(grad.shape[-1])
-    )
+    terms = (floats(word.mul_grad(grad[..., :, j, None], p, q[..., None, :, j], offset)) for j in range(grad.shape[-1]))
     return accumulate(shape, terms, p.device)
 
 
