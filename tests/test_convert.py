@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.ops.support import same_bits
 from torch import Tensor
 
 import mulfree
 import mulfree.nn as mnn
 from mulfree import Policy
 from mulfree.policy import Group, Products
+from tests.ops.support import same_bits
 
 
 class Block(torch.nn.Module):

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.ops.support import same_bits
 from torch import Tensor
 
 import mulfree.functional as MF
 import mulfree.nn as mnn
+from tests.ops.support import same_bits
 
 PAIRS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("Linear", (8, 4), {}),

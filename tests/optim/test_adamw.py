@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from tests.ops.support import same_bits, words
 from torch import Tensor
 
 import mulfree.nn as mnn
 from mulfree.numerics import rows, scalar
 from mulfree.optim import AdamW, WarmupCosineLR, clip_grad_norm_
+from tests.ops.support import same_bits, words
 
 
 def parameters(optimizer: type[torch.optim.Optimizer], **options: Any) -> tuple[Tensor, torch.optim.Optimizer]:
@@ -25,9 +25,7 @@ GRADS = [torch.tensor([0.1, -0.7, 1e-6, 2.0]), torch.tensor([-0.3, -0.2, 0.0, 1.
 
 @pytest.mark.parametrize("maximize", [False, True])
 def test_steps_are_the_law(maximize: bool) -> None:
-    p, optimizer = parameters(
-        AdamW, lr=0.01, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1, maximize=maximize
-    )
+    p, optimizer = parameters(AdamW, lr=0.01, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1, maximize=maximize)
     lr, beta1, beta2, eps, weight_decay = map(scalar.bits, (0.01, 0.8, 0.95, 1e-6, 0.1))
     law = [(word, 0, 0) for word in words(p)]
     for step, grad in enumerate(GRADS, 1):
@@ -125,7 +123,7 @@ def test_bad_settings(options: dict[str, Any], message: str) -> None:
 
 
 def test_bad_parameters_and_gradients() -> None:
-    with pytest.raises(TypeError, match="float32, got torch.bfloat16"):
+    with pytest.raises(TypeError, match=r"float32, got torch\.bfloat16"):
         AdamW([torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16))])
     p, optimizer = parameters(AdamW)
     p.grad = torch.ones(4).to_sparse()

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from tests.ops.support import Log, same_bits
 
 import mulfree.functional as MF
 from mulfree.optim import clip_grad_norm_, clip_grad_value_
+from tests.ops.support import Log, same_bits
 
 
 def parameters(*grads: torch.Tensor | None) -> list[torch.nn.Parameter]:
@@ -70,4 +70,6 @@ def test_values() -> None:
 def test_nothing_multiplies() -> None:
     with Log() as log:
         clip_grad_norm_(parameters(A, B), 1.0)
-    assert not any(name.startswith(("aten.mul", "aten.div", "aten.pow", "aten.linalg", "aten.norm")) for name in log.names)
+    assert not any(
+        name.startswith(("aten.mul", "aten.div", "aten.pow", "aten.linalg", "aten.norm")) for name in log.names
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -50,10 +51,8 @@ def test_half_cosine() -> None:
 def test_a_base_rate_of_one_shows_the_factors() -> None:
     found = rates(schedule(110, 10, lr=1.0), 120)
     for t, rate in enumerate(found):
-        if t < 10:
-            expected = (t + 1) / 11
-        else:
-            expected = (1 + math.cos(math.pi * min(t - 10, 100) / 100)) / 2
+        cosine = (1 + math.cos(math.pi * min(t - 10, 100) / 100)) / 2
+        expected = (t + 1) / 11 if t < 10 else cosine
         assert abs(rate - expected) < 1e-7
 
 
@@ -61,8 +60,8 @@ def test_ends_are_exact() -> None:
     found = rates(schedule(20, 4, min_lr=1e-5), 25)
     assert found[4] == scalar.value(scalar.bits(BASE))
     assert all(rate == scalar.value(scalar.bits(1e-5)) for rate in found[20:])
-    assert all(a > b for a, b in zip(found[4:20], found[5:21], strict=True))
-    assert all(a < b for a, b in zip(found[:4], found[1:5], strict=True))
+    assert all(a > b for a, b in pairwise(found[4:21]))
+    assert all(a < b for a, b in pairwise(found[:5]))
     assert rates(schedule(10), 1) == [scalar.value(scalar.bits(BASE))]
 
 

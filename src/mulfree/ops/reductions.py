@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mulfree.backends.select import for_device
-from mulfree.ops.checks import check_float
+from mulfree.ops.checks import are_plain, check_float
 from mulfree.ops.registry import define
 
 
 def _sum(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    backend = for_device(x.device)
+    if are_plain(x):
+        return backend.sum(x, tuple(dims), keepdim)
     dtype = check_float("sum", "input", x)
-    result = for_device(x.device).sum(x.float(), tuple(dims), keepdim)
-    return result if dtype is torch.float32 else result.to(dtype)
+    return backend.sum(x.float(), tuple(dims), keepdim).to(dtype)
 
 
 def _sum_fake(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
