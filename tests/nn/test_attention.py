@@ -107,7 +107,7 @@ def test_is_its_composition() -> None:
 
 def test_gradients_reach_every_parameter() -> None:
     mine, theirs = pair(batch_first=True, add_bias_kv=True)
-    q, k, v = operands(True)
+    q, k, _ = operands(True)
     for module in (mine, theirs):
         module(q, k, k)[0].sum().backward()
     for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
