@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.ops.support import Log, same_bits
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 import mulfree.functional as MF
 from mulfree.functional import Derivative
+from tests.ops.support import Log, same_bits
 
 TARGET = torch.tensor([0, 2, -100, 1])
 
