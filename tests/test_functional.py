@@ -240,7 +240,11 @@ class TestLosses:
     @pytest.mark.parametrize("smoothing", [0.0, 0.1])
     def test_cross_entropy_is_the_law(self, smoothing: float, derivative: Any) -> None:
         torch.manual_seed(0)
-        x, target, delta = torch.randn(3, 5, requires_grad=True), torch.tensor([4, -1, 0]), torch.tensor([0.7, 1.0, -2.0])
+        x, target, delta = (
+            torch.randn(3, 5, requires_grad=True),
+            torch.tensor([4, -1, 0]),
+            torch.tensor([0.7, 1.0, -2.0]),
+        )
         losses = MF.cross_entropy(
             x, target, ignore_index=-1, reduction="none", label_smoothing=smoothing, derivative=derivative
         )

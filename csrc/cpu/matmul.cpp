@@ -6,9 +6,12 @@
 #include <memory>
 #include <vector>
 
+#include "float_environment.hpp"
 #include "panels.hpp"
+#include "skinny.hpp"
 #include "threads.hpp"
 #include "tiles.hpp"
+#include "totals.hpp"
 
 namespace mulfree::MF_TARGET {
 namespace {
@@ -80,44 +83,6 @@ struct Workspace {
   Panels<kTileColumns> right;
 };
 
-// Where a tile's sums go.
-struct Destination {
-  float* out;
-  const float* bias;  // of the tile's first column, or null
-  std::int64_t stride;
-  int rows, columns;
-  bool first, last;  // chunk of the depth
-};
-
-// Adds the sums of a chunk to the totals, in the law's order. `floor` is the magnitude below which a sum is a true
-// zero, and `scale` what the words were scaled by; both 0 for unscaled loops.
-void add_to_totals(const std::int32_t* tile, const Destination& to, std::int32_t floor, std::int32_t scale) {
-  alignas(64) float padded[kTileColumns], bias[kTileColumns];
-  const bool whole = to.columns == kTileColumns;
-  for (int i = 0; i < to.rows; ++i, tile += kTileColumns) {
-    float* row = to.out + i * to.stride;
-    float* target = whole ? row : padded;
-    const float* addend = to.bias;
-    if (!whole) {
-      if (!to.first) std::memcpy(padded, row, to.columns * 4);
-      if (to.bias) addend = static_cast<float*>(std::memcpy(bias, to.bias, to.columns * 4));
-    }
-    for (int v = 0; v < kTileColumns; v += kLanes) {
-      Int word = load(tile + v);
-      if (floor) word = (word & splat(kMagnitude)) < splat(floor) ? Int{} : word - splat(scale);
-      Float total = as_float(word);
-      if (!to.first) total += as_float(load(target + v));
-      total += Float{};  // a zero total is +0
-      if (to.last) {
-        if (to.bias) total += as_float(load(addend + v));
-        total = total == total ? total : as_float(splat(kNan));
-      }
-      store(target + v, as_int(total));
-    }
-    if (!whole) std::memcpy(row, padded, to.columns * 4);
-  }
-}
-
 template <bool Slopes>
 class Product {
  public:
@@ -182,20 +147,32 @@ class Product {
 
   void encode_panels() {
     auto& [left, right] = space_;
-    const Span typical_right = typical(right.spans);
-    code_ = choose_encoding(typical(left.spans), typical_right, slack_);
+    const bool zeros_right = whole(right.spans).zero;
+    code_ = choose_encoding(typical(left.spans), typical(right.spans), slack_);
     left.encoded = left.encoded_buffer.take(left.count * left.kStride);
-    right.encoded = typical_right.zero ? right.encoded_buffer.take(right.count * right.kStride) : right.raw;
+    right.encoded = zeros_right ? right.encoded_buffer.take(right.count * right.kStride) : right.raw;
     const auto bias = static_cast<std::int32_t>(product_bias() + code_.scale);
-    parallel_for(threads_, left.count + (typical_right.zero ? right.count : 0), [&](std::int64_t i) {
+    parallel_for(threads_, left.count + (zeros_right ? right.count : 0), [&](std::int64_t i) {
       if (i < left.count) left.encode_panel(i, depth_, bias, code_.left_zero);
       else right.encode_panel(i - left.count, depth_, 0, code_.right_zero);
     });
+    // Mostly one decision serves all tiles.
+    all_left_ = whole(left.spans);
+    all_right_ = whole(right.spans);
+    all_fast_ = choose_loop(all_left_, all_right_, code_, slack_) == Loop::fast;
+  }
+
+  Undo undo(const Span& left, const Span& right) const {
+    if (!(left.zero || right.zero || code_.scale)) return {};
+    const std::int64_t lowest = floor_step(left.low + right.low + code_.scale);
+    return {static_cast<std::int32_t>(lowest) - 23 * kStep, static_cast<std::int32_t>(code_.scale)};
   }
 
   void run_tiles(std::int64_t first_row, std::int64_t last_row, std::int64_t first_column, std::int64_t last_column) {
     thread_local std::unique_ptr<ClampingLeft> clamping_left = std::make_unique<ClampingLeft>();
     thread_local std::unique_ptr<ClampingRight> clamping_right = std::make_unique<ClampingRight>();
+    ClampingLeft& clamping_l = *clamping_left;
+    ClampingRight& clamping_r = *clamping_right;
     std::int64_t served[4] = {};
     alignas(64) std::int32_t tile[kTileSize], points[kTileSize], mantissas[kTileSize];
     const auto& [left, right] = space_;
@@ -204,50 +181,43 @@ class Product {
       bool prepared = false;
       for (std::int64_t i = first_row; i < last_row; ++i) {
         const std::int32_t* raw_left = left.raw + i * left.kStride;
-        const Span &a = left.spans[i], &b = right.spans[j];
+        const Span &a = all_fast_ ? all_left_ : left.spans[i], &b = all_fast_ ? all_right_ : right.spans[j];
         const Destination to = destination(i, j);
-        Loop loop = choose_loop(a, b, code_, slack_);
+        prefetch(to);
+        Loop loop = all_fast_ ? Loop::fast : choose_loop(a, b, code_, slack_);
         if (Slopes && load_points(to, points, mantissas)) loop = Loop::scalar;
         ++served[static_cast<int>(loop)];
-        std::int32_t floor = 0, scale = 0;
         switch (loop) {
           case Loop::empty:
             std::fill_n(tile, kTileSize, 0);
             break;
           case Loop::fast:
-            run_fast(to.rows, left.encoded + i * left.kStride, right.encoded + j * right.kStride, mantissas, tile);
-            if (a.zero || b.zero || code_.scale) {
-              scale = static_cast<std::int32_t>(code_.scale);
-              floor = static_cast<std::int32_t>(floor_step(a.low + b.low + scale)) - 23 * kStep;
-            }
+            run_fast(to, left.encoded + i * left.kStride, right.encoded + j * right.kStride, mantissas, tile);
             break;
           case Loop::clamping:
-            if (!prepared) prepare_right(depth_, raw_right, clamping_right.get());
+            if (!prepared) prepare_right(depth_, raw_right, &clamping_r);
             prepared = true;
-            prepare_left(depth_, raw_left, static_cast<std::int32_t>(product_bias()) + kShiftedZero,
-                         clamping_left.get());
+            prepare_left(depth_, raw_left, static_cast<std::int32_t>(product_bias()) + kShiftedZero, &clamping_l);
             (a.zero || b.zero ? clamping_tile<Slopes, true> : clamping_tile<Slopes, false>)(
-                depth_, *clamping_left, *clamping_right, mantissas, tile);
+                depth_, clamping_l, clamping_r, mantissas, tile);
             break;
           case Loop::scalar:
             scalar_tile(depth_, raw_left, raw_right, Slopes ? points : nullptr, problem_.offset, tile);
             break;
         }
-        add_to_totals(tile, to, floor, scale);
+        add_to_totals(tile, to, loop == Loop::fast ? undo(a, b) : Undo{});
       }
     }
     for (int loop = 0; loop < 4; ++loop)
       if (served[loop]) counts[loop] += served[loop];
   }
 
-  void run_fast(int rows, const std::int32_t* left, const std::int32_t* right, const std::int32_t* mantissas,
-                std::int32_t* tile) const {
+  void run_fast(const Destination& to, const std::int32_t* left, const std::int32_t* right,
+                const std::int32_t* mantissas, std::int32_t* tile) const {
     if constexpr (Slopes) {
       fast_slope_tile<kTileRows>(depth_, left, right, mantissas, tile);
     } else {
-      if (rows == 1) fast_tile<1>(depth_, left, right, tile);
-      else if (rows <= kTileRows / 2) fast_tile<kTileRows / 2>(depth_, left, right, tile);
-      else fast_tile<kTileRows>(depth_, left, right, tile);
+      fast_tile(to.rows, to.columns, depth_, left, right, tile);
     }
   }
 
@@ -290,6 +260,8 @@ class Product {
   std::int64_t row_ = 0, column_ = 0, k_ = 0;
   int depth_ = 0;
   Encoding code_;
+  Span all_left_, all_right_;
+  bool all_fast_ = false;
 };
 
 std::int64_t batch_offset(const MatmulProblem& problem, const std::int64_t* strides, std::int64_t index) {
@@ -301,26 +273,46 @@ std::int64_t batch_offset(const MatmulProblem& problem, const std::int64_t* stri
   return offset;
 }
 
+// A product without terms: zeros, plus the bias.
+void fill_empty(const MatmulProblem& problem, float* out) {
+  for (std::int64_t i = 0; i < problem.rows; ++i)
+    for (std::int64_t j = 0; j < problem.columns; ++j) {
+      const float total = problem.bias ? 0.0f + problem.bias[j] : 0.0f;
+      std::memcpy(out + i * problem.columns + j, total == total ? static_cast<const void*>(&total) : &kNan, 4);
+    }
+}
+
 void run_one(const MatmulProblem& problem, std::int64_t index, int threads) {
   thread_local Workspace space;
   const Format format = problem.format;
   const Matrix left = problem.left.shifted(batch_offset(problem, problem.left_strides, index), format);
   const Matrix right = problem.right.shifted(batch_offset(problem, problem.right_strides, index), format);
   float* out = problem.out + index * problem.rows * problem.columns;
-  if (problem.slope.data) {
+  if (problem.depth == 0) {
+    fill_empty(problem, out);
+  } else if (problem.slope.data) {
     const Matrix slope = problem.slope.shifted(batch_offset(problem, problem.slope_strides, index), format);
     Product<true>(problem, left, right, slope, out, threads, space).run();
-  } else {
+  } else if (!is_skinny(problem, right) || !skinny_product(problem, left, right, out, threads)) {
     Product<false>(problem, left, right, {}, out, threads, space).run();
   }
 }
 
+// Too few products to be worth waking other threads.
+bool is_small(const MatmulProblem& problem, std::int64_t batch) {
+  std::int64_t products = 1;
+  for (const std::int64_t size : {batch, problem.rows, problem.columns, problem.depth})
+    if (__builtin_mul_overflow(products, size, &products)) return false;
+  return products < 1 << 16;
+}
+
 void matmul(const MatmulProblem& problem) {
+  FloatEnvironment environment;
   std::int64_t batch = 1;
   for (int d = 0; d < problem.batch_dims; ++d) batch *= problem.batch_sizes[d];
+  if (batch == 0 || problem.rows == 0 || problem.columns == 0) return;
   const bool share_each = batch < 2 * problem.threads;
-  const double products = double(problem.rows) * double(problem.columns) * double(problem.depth);
-  const int threads = products * batch < 1 << 16 ? 1 : problem.threads;
+  const int threads = is_small(problem, batch) ? 1 : problem.threads;
   if (share_each) {
     for (std::int64_t i = 0; i < batch; ++i) run_one(problem, i, threads);
   } else {

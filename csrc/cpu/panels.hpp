@@ -40,6 +40,17 @@ inline std::int32_t read(const void* data, std::int64_t index, Format format) {
   return format == Format::float16 ? widen_half(half) : std::int32_t(std::uint32_t{half} << 16);
 }
 
+template <int Width>
+inline void copy_line(const std::int32_t* words, int count, std::int32_t* out) {
+  if (count == Width) {
+    std::memcpy(out, words, Width * 4);
+    return;
+  }
+  int i = 0;
+  for (; i + 4 <= count; i += 4) store_four(out + i, load_four(words + i));
+  for (; i < Width; ++i) out[i] = words[std::min(i, count - 1)];
+}
+
 // Copies a strip whose `count` (1 to Width) lines are `line_stride` apart, each `depth` long with `step` between
 // elements. Lines that are missing repeat the last one: they are computed and dropped, and cannot widen a span.
 template <int Width>
@@ -62,8 +73,8 @@ void pack(const void* data, Format format, std::int64_t line_stride, std::int64_
         store_four(block + 2 * Width, __builtin_shuffle(high01, high23, Four{0, 1, 4, 5}));
         store_four(block + 3 * Width, __builtin_shuffle(high01, high23, Four{2, 3, 6, 7}));
       }
-  } else if (format == Format::float32 && line_stride == 1 && count == Width) {
-    for (; k < depth; ++k) std::memcpy(out + k * Width, words + k * step, Width * 4);
+  } else if (format == Format::float32 && line_stride == 1) {
+    for (; k < depth; ++k) copy_line<Width>(words + k * step, count, out + k * Width);
   }
   for (; k < depth; ++k)
     for (int i = 0; i < Width; ++i) out[k * Width + i] = read(data, lines[i] + k * step, format);

@@ -16,8 +16,8 @@ constexpr int kTileRows = 4, kTileVectors = 3;
 #endif
 constexpr int kTileColumns = kTileVectors * kLanes;
 constexpr int kTileSize = kTileRows * kTileColumns;
-// The sums of slopes need more registers beside the tile.
-constexpr int kSlopeVectors = 1;
+// Vectors of a tile whose slopes are summed at a time: with 32 registers the points fit beside one column of sums.
+constexpr int kSlopeVectors = MF_LANES == 16 ? 1 : kTileVectors;
 
 static_assert(kTileRows % 4 == 0 && kTileColumns % 4 == 0, "panels are transposed in blocks of four");
 
@@ -41,19 +41,35 @@ struct Sums {
   }
 };
 
-// Two vector instructions a product: panels are encoded so that adding words is the product (windows.hpp).
-template <int Rows>
+// Two vector instructions a product: panels are encoded so that adding words is the product (windows.hpp). The tile
+// may be cut to its first rows and vectors.
+template <int Rows, int Vectors>
 void fast_tile(int depth, const std::int32_t* left, const std::int32_t* right, std::int32_t* tile) {
-  Sums<Rows, kTileVectors> sums;
+  Sums<Rows, Vectors> sums;
   for (int k = 0; k < depth; ++k, left += kTileRows, right += kTileColumns) {
-    Int words[kTileVectors];
-    for (int v = 0; v < kTileVectors; ++v) words[v] = load(right + v * kLanes);
+    Int words[Vectors];
+    for (int v = 0; v < Vectors; ++v) words[v] = load(right + v * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 16
-      for (int v = 0; v < kTileVectors; ++v) sums.at[i][v] += as_float(words[v] + splat(left[i]));
+      for (int v = 0; v < Vectors; ++v) sums.at[i][v] += as_float(words[v] + splat(left[i]));
   }
   sums.store_to(tile);
+}
+
+template <int Vectors>
+inline void fast_tile_of_rows(int rows, int depth, const std::int32_t* left, const std::int32_t* right,
+                              std::int32_t* tile) {
+  if (rows == 1) return fast_tile<1, Vectors>(depth, left, right, tile);
+  if (rows <= kTileRows / 2) return fast_tile<kTileRows / 2, Vectors>(depth, left, right, tile);
+  return fast_tile<kTileRows, Vectors>(depth, left, right, tile);
+}
+
+inline void fast_tile(int rows, int columns, int depth, const std::int32_t* left, const std::int32_t* right,
+                      std::int32_t* tile) {
+  if (columns <= kLanes) return fast_tile_of_rows<1>(rows, depth, left, right, tile);
+  if (columns <= 2 * kLanes) return fast_tile_of_rows<2>(rows, depth, left, right, tile);
+  return fast_tile_of_rows<kTileVectors>(rows, depth, left, right, tile);
 }
 
 // Four: the exponent of (mantissa of the slope's point + right word), plus the left word. `mantissas` is a tile.

@@ -47,12 +47,23 @@ constexpr std::int64_t kHeadroom = 9 * std::int64_t{kStep};   // for the sum of 
 constexpr std::int64_t kSumFloor = 24 * std::int64_t{kStep};  // products from here up have no denormal sums
 constexpr std::int64_t kClampShift = std::int64_t{1} << 30;   // the clamping loop's sums are shifted to fit a word
 
-// The span that covers all but the outermost sixteenth of the panels, so that a stray value does not move the window.
-inline Span typical(const std::vector<Span>& panels) {
-  std::vector<std::int64_t> lows, highs;
+inline Span whole(const std::vector<Span>& panels) {
   Span all;
   for (const Span& panel : panels) {
     all.zero |= panel.zero;
+    all.special |= panel.special;
+    all.low = std::min(all.low, panel.low);
+    all.high = std::max(all.high, panel.high);
+  }
+  return all;
+}
+
+// The span that covers all but the outermost sixteenth of the panels, so that a stray value does not move the window.
+inline Span typical(const std::vector<Span>& panels) {
+  Span all = whole(panels);
+  if (panels.size() < 16) return all;
+  std::vector<std::int64_t> lows, highs;
+  for (const Span& panel : panels) {
     if (panel.empty()) continue;
     lows.push_back(panel.low);
     highs.push_back(panel.high);

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mulfree.backends import _cpu
+from mulfree.backends.native import kernels, threads
+from mulfree.backends.rounding import round_to
 
 _FORMATS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 
@@ -50,18 +51,13 @@ class CPUProducts:
         columns = right.shape[-1]
         dtype = left.dtype
         out = torch.empty((*batch, rows, columns), dtype=torch.float32)
-        if out.numel() == 0:
-            return out.to(dtype)
-        if depth == 0:
-            out.zero_()
-            return (out if bias is None else out + bias).to(dtype)
         if bias is not None:
             bias = bias.to(torch.float32).contiguous()
-        if len(batch) > _cpu.MAX_BATCH_DIMS:
+        if len(batch) > kernels.MAX_BATCH_DIMS:
             left, right = left.expand(*batch, -1, -1).flatten(0, -3), right.expand(*batch, -1, -1).flatten(0, -3)
             slope = None if slope is None else slope.expand(*batch, -1, -1).flatten(0, -3)
             batch = left.shape[:-2]
-        _cpu.matmul(
+        kernels.matmul(
             _operand(left, batch),
             _operand(right, batch),
             None if slope is None else _operand(slope, batch),
@@ -72,6 +68,6 @@ class CPUProducts:
             _FORMATS[dtype],
             mantissa_bits,
             offset,
-            torch.get_num_threads(),
+            threads(),
         )
-        return out if dtype is torch.float32 else out.to(dtype)
+        return round_to(out, dtype)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mulfree.backends.rounding import round_to
 from mulfree.backends.select import for_device
 from mulfree.ops.again import differentiate, save_all
 from mulfree.ops.checks import are_plain, broadcast_shape, check_float, check_pair
@@ -22,7 +23,7 @@ def _mul(a: Tensor, b: Tensor, offset: int, exact_a: bool, exact_b: bool) -> Ten
     if are_plain(a, b):
         return for_device(a.device).mul(a, b, offset)
     dtype = check_pair("mul", a, b)
-    return for_device(a.device).mul(a.float(), b.float(), offset).to(dtype)
+    return round_to(for_device(a.device).mul(a.float(), b.float(), offset), dtype)
 
 
 def _mul_fake(a: Tensor, b: Tensor, offset: int, exact_a: bool, exact_b: bool) -> Tensor:
@@ -59,7 +60,7 @@ def _mul_grad(grad: Tensor, a: Tensor, b: Tensor, offset: int) -> Tensor:
     if are_plain(grad, a, b):
         return backend.mul_grad(grad, a, b, offset)
     dtype = _check_grad("mul_grad", grad, a, b)
-    return backend.mul_grad(grad.float(), a.float(), b.float(), offset).to(dtype)
+    return round_to(backend.mul_grad(grad.float(), a.float(), b.float(), offset), dtype)
 
 
 def _check_grad(operation: str, grad: Tensor, a: Tensor, b: Tensor) -> torch.dtype:
@@ -111,7 +112,7 @@ def _div(a: Tensor, b: Tensor, exact_a: bool, exact_b: bool) -> Tensor:
     if are_plain(a, b):
         return for_device(a.device).div(a, b)
     dtype = check_pair("div", a, b)
-    return for_device(a.device).div(a.float(), b.float()).to(dtype)
+    return round_to(for_device(a.device).div(a.float(), b.float()), dtype)
 
 
 def _div_fake(a: Tensor, b: Tensor, exact_a: bool, exact_b: bool) -> Tensor:
@@ -136,7 +137,7 @@ def _div_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 def _div_grad_numerator(grad: Tensor, a: Tensor, b: Tensor) -> Tensor:
     dtype = _check_grad("div_grad_numerator", grad, a, b)
-    return for_device(grad.device).div_grad_numerator(grad.float(), a.float(), b.float()).to(dtype)
+    return round_to(for_device(grad.device).div_grad_numerator(grad.float(), a.float(), b.float()), dtype)
 
 
 def _div_grad_numerator_fake(grad: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -145,7 +146,7 @@ def _div_grad_numerator_fake(grad: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 def _div_grad_denominator(grad: Tensor, a: Tensor, b: Tensor, exact: bool) -> Tensor:
     dtype = _check_grad("div_grad_denominator", grad, a, b)
-    return for_device(grad.device).div_grad_denominator(grad.float(), a.float(), b.float(), exact).to(dtype)
+    return round_to(for_device(grad.device).div_grad_denominator(grad.float(), a.float(), b.float(), exact), dtype)
 
 
 def _div_grad_denominator_fake(grad: Tensor, a: Tensor, b: Tensor, exact: bool) -> Tensor:

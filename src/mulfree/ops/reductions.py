@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from mulfree.backends.rounding import round_to
 from mulfree.backends.select import for_device
 from mulfree.ops.checks import check_float
 from mulfree.ops.registry import define
@@ -15,7 +15,7 @@ from mulfree.ops.registry import define
 def _sum(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
     dtype = check_float("sum", "input", x)
     result = for_device(x.device).sum(x.float(), tuple(dims), keepdim)
-    return result if dtype is torch.float32 else result.to(dtype)
+    return round_to(result, dtype)
 
 
 def _sum_fake(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
@@ -56,4 +56,4 @@ def sum_to(grad: Tensor, operand: Tensor) -> Tensor:
         extra = grad.dim() - len(shape)
         dims = (*range(extra), *(i + extra for i, size in enumerate(shape) if size == 1 and grad.shape[i + extra] != 1))
         grad = sum_dims(grad, dims, False).reshape(shape)
-    return grad if grad.dtype is operand.dtype else grad.to(operand.dtype)
+    return round_to(grad, operand.dtype)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.contract import Backend
+from mulfree.backends.rounding import round_to
 from mulfree.backends.select import for_device
 from mulfree.ops.checks import are_plain, check_float, check_floats
 from mulfree.ops.registry import define
@@ -46,7 +47,7 @@ def _from_rows(rows: Tensor, like: Tensor, dim: int) -> Tensor:
         return rows
     if dim != like.dim() - 1 and like.dim() > 0:
         rows = rows.view(like.movedim(dim, -1).shape).movedim(-1, dim).contiguous()
-    return rows.view(like.shape).to(like.dtype)
+    return round_to(rows.view(like.shape), like.dtype)
 
 
 def _row_count(x: Tensor, dim: int) -> int:
@@ -81,7 +82,7 @@ def _define_along_dim(name: str, reduces: bool) -> tuple[Callable[..., Any], Cal
             return empty, _stats_empty(x, rows.shape[0]).zero_()
         result, stats = forward(rows)
         if reduces:
-            return result.view(_result_shape(x, dim)).to(x.dtype), stats
+            return round_to(result.view(_result_shape(x, dim)), x.dtype), stats
         return _from_rows(result, x, dim), stats
 
     def _result_shape(x: Tensor, dim: int) -> Sequence[int]:
@@ -138,7 +139,7 @@ def _cross_entropy(
         x.float().contiguous(), target.contiguous(), ignore_index, label_smoothing
     )
     counted = torch.full((), float(count), dtype=_FLOAT, device=x.device)
-    return losses if dtype is _FLOAT else losses.to(dtype), counted, stats
+    return round_to(losses, dtype), counted, stats
 
 
 def _valid_targets(target: Tensor, classes: int, ignore_index: int) -> int:
@@ -201,7 +202,7 @@ def _cross_entropy_grad(
         label_smoothing,
         exact,
     )
-    return result if dtype is _FLOAT else result.to(dtype)
+    return round_to(result, dtype)
 
 
 def _cross_entropy_grad_fake(
@@ -249,7 +250,7 @@ def _vector(x: Tensor | None) -> Tensor | None:
 
 def _shaped(x: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
     x = x if x.shape == shape else x.view(shape)
-    return x if x.dtype is dtype else x.to(dtype)
+    return round_to(x, dtype)
 
 
 def _layer_norm(

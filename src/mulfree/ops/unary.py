@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.contract import Backend
+from mulfree.backends.rounding import round_to
 from mulfree.backends.select import for_device
 from mulfree.numerics import formats, scalar
 from mulfree.ops.again import differentiate, save_all
@@ -72,7 +73,7 @@ def _define(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
         if x.dtype is _FLOAT:
             return backend.unary(name, x)
         dtype = check_float(name, "input", x)
-        return backend.unary(name, x.float()).to(dtype)
+        return round_to(backend.unary(name, x.float()), dtype)
 
     def fake(x: Tensor, exact: bool) -> Tensor:
         return x.new_empty(x.shape, dtype=check_float(name, "input", x))
@@ -82,7 +83,7 @@ def _define(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
         if are_plain(grad, x):
             return backend.unary_grad(name, grad, x, exact)
         dtype = check_floats(f"{name}_grad", grad=grad, input=x)
-        return backend.unary_grad(name, grad.float(), x.float(), exact).to(dtype)
+        return round_to(backend.unary_grad(name, grad.float(), x.float(), exact), dtype)
 
     def grad_fake(grad: Tensor, x: Tensor, exact: bool) -> Tensor:
         return x.new_empty(x.shape, dtype=check_floats(f"{name}_grad", grad=grad, input=x))

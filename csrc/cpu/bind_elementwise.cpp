@@ -1,0 +1,62 @@
+#include <algorithm>
+#include <stdexcept>
+
+#include "binding.hpp"
+#include "dispatch.hpp"
+#include "elementwise.hpp"
+
+namespace mulfree {
+namespace {
+
+using Address = std::uintptr_t;
+
+constexpr std::int64_t kRelease = 1 << 14;  // elements from which other Python threads may run meanwhile
+
+const float* source(Address address) { return reinterpret_cast<const float*>(address); }
+
+const Operation& operation(int code) {
+  const ElementwiseKernels& kernels = *current().elementwise;
+  if (code < 0 || code >= kernels.count) throw std::invalid_argument("unknown operation");
+  return kernels.operations[code];
+}
+
+void flat(int code, Address out, Address a, Address b, Address c, std::int64_t n, std::int32_t offset, int threads) {
+  const float* operands[kMaxOperands] = {source(a), source(b), source(c)};
+  if (n < kRelease) return run_flat(operation(code), reinterpret_cast<float*>(out), operands, n, offset, 1);
+  nanobind::gil_scoped_release release;
+  run_flat(operation(code), reinterpret_cast<float*>(out), operands, n, offset, threads);
+}
+
+void broadcast(int code, Address out, const std::vector<Address>& addresses, const std::vector<std::int64_t>& sizes,
+               const std::vector<std::vector<std::int64_t>>& strides, std::int32_t offset, int threads) {
+  const Operation& chosen = operation(code);
+  Broadcast shape;
+  shape.operands = chosen.operands;
+  shape.dimensions = static_cast<int>(sizes.size());
+  if (sizes.size() > kMaxDimensions) throw std::invalid_argument("more than 16 dimensions");
+  if (addresses.size() != strides.size() || static_cast<int>(strides.size()) != chosen.operands)
+    throw std::invalid_argument("wrong number of operands");
+  std::copy(sizes.begin(), sizes.end(), shape.sizes);
+  const float* operands[kMaxOperands];
+  for (int k = 0; k < chosen.operands; ++k) {
+    if (strides[k].size() != sizes.size()) throw std::invalid_argument("strides and sizes differ in length");
+    std::copy(strides[k].begin(), strides[k].end(), shape.strides[k]);
+    operands[k] = source(addresses[k]);
+  }
+  nanobind::gil_scoped_release release;
+  run_broadcast(chosen, reinterpret_cast<float*>(out), operands, shape, offset, threads);
+}
+
+}  // namespace
+
+void bind_elementwise(nanobind::module_& m) {
+  m.def("operations", [] {
+    std::vector<std::string> names;
+    for (int k = 0; k < current().elementwise->count; ++k) names.emplace_back(current().elementwise->operations[k].name);
+    return names;
+  });
+  m.def("flat", &flat);
+  m.def("broadcast", &broadcast);
+}
+
+}  // namespace mulfree

@@ -1,0 +1,87 @@
+#include "binding.hpp"
+#include "dispatch.hpp"
+#include "rows.hpp"
+
+namespace mulfree {
+namespace {
+
+using Address = std::uintptr_t;
+using Release = nanobind::call_guard<nanobind::gil_scoped_release>;
+
+const float* source(Address address) { return reinterpret_cast<const float*>(address); }
+float* sink(Address address) { return reinterpret_cast<float*>(address); }
+const RowKernels& kernels() { return *current().rows; }
+
+// The three functions of one signature forwards, and of one backwards.
+template <auto kernel>
+void forward(Address x, Address out, Address stats, std::int64_t rows, std::int64_t n, int threads) {
+  (kernels().*kernel)(source(x), sink(out), sink(stats), {rows, n, threads});
+}
+
+template <auto kernel>
+void backward(Address grad, Address x, Address stats, Address out, std::int64_t rows, std::int64_t n, bool exact,
+              int threads) {
+  (kernels().*kernel)(source(grad), source(x), source(stats), sink(out), {rows, n, threads}, exact);
+}
+
+void sum(Address x, Address out, std::int64_t outer, std::int64_t n, std::int64_t inner, int threads) {
+  kernels().sum(source(x), sink(out), outer, n, inner, threads);
+}
+
+void cross_entropy(Address x, Address target, Address out, Address stats, std::int64_t rows, std::int64_t n,
+                   std::int64_t ignore_index, bool smooth, std::uint32_t by_target, std::uint32_t by_class,
+                   int threads) {
+  const Smoothing smoothing{ignore_index, smooth, static_cast<std::int32_t>(by_target),
+                            static_cast<std::int32_t>(by_class)};
+  kernels().cross_entropy(source(x), reinterpret_cast<const std::int64_t*>(target), sink(out), sink(stats),
+                          {rows, n, threads}, smoothing);
+}
+
+void cross_entropy_grad(Address grad, Address x, Address target, Address stats, Address out, std::int64_t rows,
+                        std::int64_t n, std::int64_t ignore_index, bool smooth, std::uint32_t by_target,
+                        std::uint32_t by_class, bool exact, int threads) {
+  const Smoothing smoothing{ignore_index, smooth, static_cast<std::int32_t>(by_target),
+                            static_cast<std::int32_t>(by_class)};
+  kernels().cross_entropy_grad(source(grad), source(x), reinterpret_cast<const std::int64_t*>(target), source(stats),
+                               sink(out), {rows, n, threads}, smoothing, exact);
+}
+
+void layer_norm(Address x, Address weight, Address bias, Address out, Address stats, std::int64_t rows, std::int64_t n,
+                std::uint32_t eps, std::uint32_t count, int threads) {
+  kernels().layer_norm(source(x), source(weight), source(bias), sink(out), sink(stats), {rows, n, threads},
+                       static_cast<std::int32_t>(eps), static_cast<std::int32_t>(count));
+}
+
+void layer_norm_grad(Address grad, Address x, Address weight, Address stats, Address out, Address by_weight,
+                     Address by_bias, std::int64_t rows, std::int64_t n, std::uint32_t count, bool exact,
+                     int threads) {
+  kernels().layer_norm_grad(source(grad), source(x), source(weight), source(stats), sink(out), sink(by_weight),
+                            sink(by_bias), {rows, n, threads}, static_cast<std::int32_t>(count), exact);
+}
+
+void adamw(Address param, Address grad, Address exp_avg, Address exp_avg_sq, std::int64_t n,
+           const std::vector<std::uint32_t>& scalars, int threads) {
+  AdamWScalars s;
+  std::int32_t* const fields[] = {&s.lr, &s.beta1, &s.beta2, &s.eps, &s.decay, &s.correction1, &s.correction2};
+  for (std::size_t k = 0; k < std::size(fields); ++k) *fields[k] = static_cast<std::int32_t>(scalars.at(k));
+  kernels().adamw(sink(param), source(grad), sink(exp_avg), sink(exp_avg_sq), n, s, threads);
+}
+
+}  // namespace
+
+void bind_rows(nanobind::module_& m) {
+  m.def("sum", &sum, Release());
+  m.def("softmax", &forward<&RowKernels::softmax>, Release());
+  m.def("softmax_grad", &backward<&RowKernels::softmax_grad>, Release());
+  m.def("log_softmax", &forward<&RowKernels::log_softmax>, Release());
+  m.def("log_softmax_grad", &backward<&RowKernels::log_softmax_grad>, Release());
+  m.def("logsumexp", &forward<&RowKernels::logsumexp>, Release());
+  m.def("logsumexp_grad", &backward<&RowKernels::logsumexp_grad>, Release());
+  m.def("cross_entropy", &cross_entropy, Release());
+  m.def("cross_entropy_grad", &cross_entropy_grad, Release());
+  m.def("layer_norm", &layer_norm, Release());
+  m.def("layer_norm_grad", &layer_norm_grad, Release());
+  m.def("adamw", &adamw, Release());
+}
+
+}  // namespace mulfree

@@ -1,0 +1,50 @@
+// Two forms of the operations for the composed kernels. `General` is the law with every special value. `Tame` returns
+// the same bits where no operand is NaN or infinite and no result overflows, which the kernels establish once for many
+// operations; zeros and results that become too small are still handled.
+#pragma once
+#include "functions.hpp"
+
+namespace mulfree::MF_TARGET {
+
+template <bool exact>
+struct General {
+  static Int mul(Int a, Int b) { return MF_TARGET::mul(a, b); }
+  static Int div(Int a, Int b) { return MF_TARGET::div(a, b); }
+  static Int add(Int a, Int b) { return MF_TARGET::add(a, b); }
+  static Int d_mul(Int grad, Int a, Int b) { return MF_TARGET::d_mul<exact>(grad, a, b); }
+  static Int d_numerator(Int grad, Int a, Int b) { return MF_TARGET::d_numerator<exact>(grad, a, b); }
+  static Int d_denominator(Int grad, Int a, Int b) { return MF_TARGET::d_denominator<exact>(grad, a, b); }
+};
+
+template <bool exact>
+struct Tame {
+  static Int finish(Int total, Int least, Int sign) { return (total & (smaller(total, least) >= kMin)) | sign_of(sign); }
+
+  static Int mul(Int a, Int b) {
+    Int ma = magnitude(a), mb = magnitude(b);
+    return finish(ma + mb - kOne, smaller(ma, mb), a ^ b);
+  }
+  static Int div(Int a, Int b) {
+    Int ma = magnitude(a);
+    return finish(ma - magnitude(b) + kOne, ma, a ^ b);
+  }
+  static Int add(Int a, Int b) { return add_floats(a, b); }
+  static Int d_mul(Int grad, Int a, Int b) {
+    if constexpr (!exact) return mul(b, grad);
+    Int mb = magnitude(b), mg = magnitude(grad);
+    return finish(((mantissa(a) + mb) & ~kMantissa) + mg - kOne, smaller(mb, mg), b ^ grad);
+  }
+  static Int d_numerator(Int grad, Int a, Int b) {
+    if constexpr (!exact) return div(grad, b);
+    Int mg = magnitude(grad);
+    return finish(((mantissa(a) - magnitude(b)) & ~kMantissa) + kOne + mg, mg, b ^ grad);
+  }
+  static Int d_denominator(Int grad, Int a, Int b) {
+    if constexpr (!exact) return div(mul(a, grad), mul(b, b)) ^ kSign;
+    Int ma = magnitude(a), mb = magnitude(b), mg = magnitude(grad);
+    Int slope = ((ma - mb) & ~kMantissa) - (mb & ~kMantissa) + kOne;
+    return finish(slope + mg, smaller(ma, mg), ~(a ^ grad));
+  }
+};
+
+}  // namespace mulfree::MF_TARGET

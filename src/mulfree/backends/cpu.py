@@ -1,0 +1,213 @@
+"""The compiled CPU kernels behind the backend contract; what they lack is inherited from the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import torch
+from torch import Tensor
+
+from mulfree.backends.contract import AdamWScalars
+from mulfree.backends.cpu_products import CPUProducts
+from mulfree.backends.native import kernels, threads
+from mulfree.backends.reference import ReferenceBackend
+from mulfree.numerics.rows import smoothing_weights
+from mulfree.numerics.scalar import bits, is_zero
+
+_CODE = {name: code for code, name in enumerate(kernels.operations())}
+_MUL, _DIV = _CODE["mul"], _CODE["div"]
+_flat = kernels.flat
+_empty_like = torch.empty_like
+
+RowKernel = Callable[[int, int, int, int, int, int], None]
+RowGradKernel = Callable[[int, int, int, int, int, int, bool, int], None]
+
+
+def _elementwise(code: int, operands: tuple[Tensor, ...], offset: int = 0) -> Tensor:
+    """Operation ``code`` on broadcast operands of any strides."""
+    views = torch.broadcast_tensors(*operands)
+    out = torch.empty(views[0].shape, dtype=torch.float32)
+    kernels.broadcast(
+        code, out.data_ptr(), [x.data_ptr() for x in views], out.shape, [x.stride() for x in views], offset, threads()
+    )
+    return out
+
+
+def _empty(*shape: int) -> Tensor:
+    return torch.empty(shape, dtype=torch.float32)
+
+
+def _address(x: Tensor | None) -> int:
+    return 0 if x is None else x.data_ptr()
+
+
+def _smoothing(label_smoothing: float, classes: int) -> tuple[bool, int, int]:
+    """Whether there is smoothing, and its two weights."""
+    if is_zero(bits(label_smoothing)):
+        return False, 0, 0
+    return True, *smoothing_weights(label_smoothing, classes)
+
+
+class CPUBackend(CPUProducts, ReferenceBackend):
+    """Compiled kernels with the bits of the law, on ``torch.get_num_threads()`` threads."""
+
+    name = "cpu"
+
+    def mul(self, a: Tensor, b: Tensor, offset: int = 0) -> Tensor:
+        if a.shape == b.shape and a.is_contiguous() and b.is_contiguous():
+            out = _empty_like(a)
+            _flat(_MUL, out.data_ptr(), a.data_ptr(), b.data_ptr(), 0, a.numel(), offset, threads())
+            return out
+        return _elementwise(_MUL, (a, b), offset)
+
+    def div(self, a: Tensor, b: Tensor) -> Tensor:
+        if a.shape == b.shape and a.is_contiguous() and b.is_contiguous():
+            out = _empty_like(a)
+            _flat(_DIV, out.data_ptr(), a.data_ptr(), b.data_ptr(), 0, a.numel(), 0, threads())
+            return out
+        return _elementwise(_DIV, (a, b))
+
+    def mul_grad(self, grad: Tensor, a: Tensor, b: Tensor, offset: int = 0) -> Tensor:
+        return _elementwise(_CODE["mul_grad"], (grad, a, b), offset)
+
+    def div_grad_numerator(self, grad: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return _elementwise(_CODE["div_grad_numerator"], (grad, a, b))
+
+    def div_grad_denominator(self, grad: Tensor, a: Tensor, b: Tensor, exact: bool) -> Tensor:
+        name = "div_grad_denominator" if exact else "div_grad_denominator_approximate"
+        return _elementwise(_CODE[name], (grad, a, b))
+
+    def unary(self, name: str, x: Tensor) -> Tensor:
+        x = x.contiguous()
+        out = _empty_like(x)
+        _flat(_CODE[name], out.data_ptr(), x.data_ptr(), 0, 0, x.numel(), 0, threads())
+        return out
+
+    def unary_grad(self, name: str, grad: Tensor, x: Tensor, exact: bool) -> Tensor:
+        grad, x = grad.contiguous(), x.contiguous()
+        out = _empty_like(x)
+        code = _CODE[f"{name}_grad" if exact else f"{name}_grad_approximate"]
+        _flat(code, out.data_ptr(), grad.data_ptr(), x.data_ptr(), 0, x.numel(), 0, threads())
+        return out
+
+    def sum(self, x: Tensor, dims: tuple[int, ...], keepdim: bool = False) -> Tensor:
+        shape = [1 if dim in dims else size for dim, size in enumerate(x.shape)]
+        if not keepdim:
+            shape = [size for dim, size in enumerate(x.shape) if dim not in dims]
+        if dims[-1] - dims[0] >= len(dims):  # not neighbours: bring them together at the end
+            kept = [dim for dim in range(x.dim()) if dim not in dims]
+            x = x.permute(*kept, *dims)
+            dims = tuple(range(len(kept), x.dim()))
+        x = x.contiguous()
+        begin, end = dims[0], dims[-1] + 1
+        outer, n, inner = prod(x.shape[:begin]), prod(x.shape[begin:end]), prod(x.shape[end:])
+        out = torch.empty(shape, dtype=torch.float32)
+        kernels.sum(x.data_ptr(), out.data_ptr(), outer, n, inner, threads())
+        return out
+
+    def softmax(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._rows(kernels.softmax, x)
+
+    def softmax_grad(self, grad: Tensor, x: Tensor, stats: Tensor, exact: bool) -> Tensor:
+        return self._rows_grad(kernels.softmax_grad, grad, x, stats, exact)
+
+    def log_softmax(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._rows(kernels.log_softmax, x)
+
+    def log_softmax_grad(self, grad: Tensor, x: Tensor, stats: Tensor, exact: bool) -> Tensor:
+        return self._rows_grad(kernels.log_softmax_grad, grad, x, stats, exact)
+
+    def logsumexp(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._rows(kernels.logsumexp, x, _empty(x.shape[0]))
+
+    def logsumexp_grad(self, grad: Tensor, x: Tensor, stats: Tensor, exact: bool) -> Tensor:
+        return self._rows_grad(kernels.logsumexp_grad, grad, x, stats, exact)
+
+    @staticmethod
+    def _rows(kernel: RowKernel, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        rows, n = x.shape
+        x = x.contiguous()
+        out = torch.empty_like(x) if out is None else out
+        stats = _empty(rows, 2)
+        kernel(x.data_ptr(), out.data_ptr(), stats.data_ptr(), rows, n, threads())
+        return out, stats
+
+    @staticmethod
+    def _rows_grad(kernel: RowGradKernel, grad: Tensor, x: Tensor, stats: Tensor, exact: bool) -> Tensor:
+        rows, n = x.shape
+        grad, x, stats = grad.contiguous(), x.contiguous(), stats.contiguous()
+        out = torch.empty_like(x)
+        kernel(grad.data_ptr(), x.data_ptr(), stats.data_ptr(), out.data_ptr(), rows, n, exact, threads())
+        return out
+
+    def cross_entropy(
+        self, x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        rows, n = x.shape
+        x, target = x.contiguous(), target.contiguous()
+        out, stats = _empty(rows), _empty(rows, 2)
+        kernels.cross_entropy(
+            x.data_ptr(), target.data_ptr(), out.data_ptr(), stats.data_ptr(), rows, n,
+            ignore_index, *_smoothing(label_smoothing, n), threads(),
+        )  # fmt: skip
+        return out, stats
+
+    def cross_entropy_grad(
+        self,
+        grad: Tensor,
+        x: Tensor,
+        target: Tensor,
+        stats: Tensor,
+        ignore_index: int,
+        label_smoothing: float,
+        exact: bool,
+    ) -> Tensor:
+        rows, n = x.shape
+        grad, x, target, stats = grad.contiguous(), x.contiguous(), target.contiguous(), stats.contiguous()
+        out = torch.empty_like(x)
+        kernels.cross_entropy_grad(
+            grad.data_ptr(), x.data_ptr(), target.data_ptr(), stats.data_ptr(), out.data_ptr(), rows, n,
+            ignore_index, *_smoothing(label_smoothing, n), exact, threads(),
+        )  # fmt: skip
+        return out
+
+    def layer_norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+        rows, n = x.shape
+        x = x.contiguous()
+        weight = None if weight is None else weight.contiguous()
+        bias = None if bias is None else bias.contiguous()
+        out, stats = torch.empty_like(x), _empty(rows, 2)
+        kernels.layer_norm(
+            x.data_ptr(), _address(weight), _address(bias), out.data_ptr(), stats.data_ptr(), rows, n,
+            bits(eps), bits(float(n)), threads(),
+        )  # fmt: skip
+        return out, stats
+
+    def layer_norm_grad(
+        self, grad: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, exact: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        rows, n = x.shape
+        grad, x, stats = grad.contiguous(), x.contiguous(), stats.contiguous()
+        weight = None if weight is None else weight.contiguous()
+        by_x, by_weight, by_bias = torch.empty_like(x), _empty(n), _empty(n)
+        kernels.layer_norm_grad(
+            grad.data_ptr(), x.data_ptr(), _address(weight), stats.data_ptr(),
+            by_x.data_ptr(), by_weight.data_ptr(), by_bias.data_ptr(), rows, n, bits(float(n)), exact, threads(),
+        )  # fmt: skip
+        return by_x, by_weight, by_bias
+
+    def adamw_(self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars) -> None:
+        words = [
+            scalars.lr, scalars.beta1, scalars.beta2, scalars.eps, scalars.decay,
+            scalars.correction1, scalars.correction2,
+        ]  # fmt: skip
+        kernels.adamw(
+            param.data_ptr(),
+            grad.data_ptr(),
+            exp_avg.data_ptr(),
+            exp_avg_sq.data_ptr(),
+            param.numel(),
+            words,
+            threads(),
+        )
