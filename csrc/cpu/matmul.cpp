@@ -1,8 +1,328 @@
+// Matrix products: blocks, panels, tiles. Panels of one chunk of the depth are packed and surveyed, an encoding is
+// chosen for the chunk (windows.hpp), and each tile runs the fastest loop that is exact for its two panels.
 #include "matmul.hpp"
 
-#include "simd.hpp"
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "float_environment.hpp"
+#include "panels.hpp"
+#include "skinny.hpp"
+#include "threads.hpp"
+#include "tiles.hpp"
+#include "totals.hpp"
 
 namespace mulfree::MF_TARGET {
+namespace {
+
+constexpr std::int64_t kBlockRows = 1536, kBlockColumns = 1536;  // of a product, packed at a time
+constexpr std::int64_t kLeftBytesPerJob = 128 * 1024;            // left panels a job keeps in the second-level cache
+
+std::atomic<std::int64_t> counts[4];
+
+TileCounts take_tile_counts() {
+  return {counts[0].exchange(0), counts[1].exchange(0), counts[2].exchange(0), counts[3].exchange(0)};
+}
+
+// Memory that grows and is kept by its thread.
+class Buffer {
+ public:
+  std::int32_t* take(std::int64_t words) {
+    if (words > size_) {
+      memory_.reset(static_cast<std::int32_t*>(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)));
+      if (!memory_) throw std::bad_alloc();
+      size_ = words;
+    }
+    return memory_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<std::int32_t, Free> memory_;
+  std::int64_t size_ = 0;
+};
+
+// The packed strips of one operand for one chunk.
+template <int Width>
+struct Panels {
+  static constexpr std::int64_t kStride = (Width * kDotChunk + kLanes + 15) / 16 * 16;
+  std::int64_t lines = 0, count = 0;
+  std::int32_t* raw = nullptr;
+  std::int32_t* encoded = nullptr;
+  std::vector<Span> spans;
+  Buffer raw_buffer, encoded_buffer;
+
+  void resize(std::int64_t new_lines) {
+    lines = new_lines;
+    count = (lines + Width - 1) / Width;
+    raw = raw_buffer.take(count * kStride);
+    spans.resize(count);
+  }
+
+  static int padded(int depth) { return (Width * depth + kLanes - 1) / kLanes * kLanes; }
+
+  void load_panel(std::int64_t panel, const MatmulProblem& problem, const void* data, std::int64_t line_stride,
+                  std::int64_t step, int depth) {
+    std::int32_t* words = raw + panel * kStride;
+    const int lines_here = static_cast<int>(std::min<std::int64_t>(Width, lines - panel * Width));
+    pack<Width>(data, problem.format, line_stride, step, lines_here, depth, words);
+    for (int i = Width * depth; i < padded(depth); ++i) words[i] = words[0];
+    spans[panel] = survey(words, padded(depth), problem.mantissa_bits);
+  }
+
+  void encode_panel(std::int64_t panel, int depth, std::int32_t bias, std::int32_t zero) {
+    encode(raw + panel * kStride, padded(depth), bias, zero, encoded + panel * kStride);
+  }
+};
+
+struct Workspace {
+  Panels<kTileRows> left;
+  Panels<kTileColumns> right;
+};
+
+template <bool Slopes>
+class Product {
+ public:
+  Product(const MatmulProblem& problem, const Matrix& left, const Matrix& right, const Matrix& slope, float* out,
+          int threads, Workspace& space)
+      : problem_(problem), left_(left), right_(right), slope_(slope), out_(out), threads_(threads), space_(space),
+        slack_(Slopes ? std::abs(std::int64_t{problem.offset}) + 2 * kStep : 0) {}
+
+  void run() {
+    for (std::int64_t row = 0; row < problem_.rows; row += kBlockRows)
+      for (std::int64_t column = 0; column < problem_.columns; column += kBlockColumns)
+        for (std::int64_t k = 0; k < problem_.depth; k += kDotChunk) run_chunk(row, column, k);
+  }
+
+ private:
+  void run_chunk(std::int64_t row, std::int64_t column, std::int64_t k) {
+    row_ = row, column_ = column, k_ = k;
+    depth_ = static_cast<int>(std::min<std::int64_t>(kDotChunk, problem_.depth - k));
+    auto& [left, right] = space_;
+    left.resize(std::min(kBlockRows, problem_.rows - row));
+    right.resize(std::min(kBlockColumns, problem_.columns - column));
+    parallel_for(threads_, left.count + right.count, [&](std::int64_t i) {
+      if (i < left.count) load_left(i);
+      else load_right(i - left.count);
+    });
+    encode_panels();
+    const std::int64_t group = std::max<std::int64_t>(1, kLeftBytesPerJob / (4 * kTileRows * kDotChunk));
+    const std::int64_t row_groups = (left.count + group - 1) / group;
+    const std::int64_t per_row_group = std::max<std::int64_t>(1, std::min<std::int64_t>(right.count, 4 * threads_));
+    parallel_for(threads_, row_groups * per_row_group, [&](std::int64_t job) {
+      const std::int64_t part = job % per_row_group, first = job / per_row_group * group;
+      run_tiles(first, std::min(first + group, left.count), right.count * part / per_row_group,
+                right.count * (part + 1) / per_row_group);
+    });
+  }
+
+  void load_left(std::int64_t panel) {
+    const std::int64_t at = (row_ + panel * kTileRows) * left_.row_stride + k_ * left_.column_stride;
+    space_.left.load_panel(panel, problem_, left_.shifted(at, problem_.format).data, left_.row_stride,
+                           left_.column_stride, depth_);
+    Span& span = space_.left.spans[panel];
+    if (span.empty()) return;
+    const std::int64_t bias = product_bias();
+    span.low += bias, span.high += bias;
+    span.special |= std::abs(std::int64_t{problem_.offset}) > 4 * kStep;
+  }
+
+  void load_right(std::int64_t panel) {
+    const std::int64_t at = (column_ + panel * kTileColumns) * right_.column_stride + k_ * right_.row_stride;
+    space_.right.load_panel(panel, problem_, right_.shifted(at, problem_.format).data, right_.column_stride,
+                            right_.row_stride, depth_);
+    Span& span = space_.right.spans[panel];
+    if (!Slopes || span.empty()) return;
+    // What enters the sum is the exponent of the word plus a mantissa and the offset; that must not leave the word.
+    span.low = floor_step(span.low + problem_.offset);
+    span.high = floor_step(span.high + problem_.offset) + kStep;
+    span.special |= span.low < 0 || span.high + kStep > INT32_MAX;
+  }
+
+  // What turns the sum of two magnitudes into that of their product (or of a slope and a gradient).
+  std::int64_t product_bias() const { return Slopes ? -std::int64_t{kOne} : std::int64_t{problem_.offset} - kOne; }
+
+  void encode_panels() {
+    auto& [left, right] = space_;
+    const bool zeros_right = whole(right.spans).zero;
+    code_ = choose_encoding(typical(left.spans), typical(right.spans), slack_);
+    left.encoded = left.encoded_buffer.take(left.count * left.kStride);
+    right.encoded = zeros_right ? right.encoded_buffer.take(right.count * right.kStride) : right.raw;
+    const auto bias = static_cast<std::int32_t>(product_bias() + code_.scale);
+    parallel_for(threads_, left.count + (zeros_right ? right.count : 0), [&](std::int64_t i) {
+      if (i < left.count) left.encode_panel(i, depth_, bias, code_.left_zero);
+      else right.encode_panel(i - left.count, depth_, 0, code_.right_zero);
+    });
+    // Mostly one decision serves all tiles.
+    all_left_ = whole(left.spans);
+    all_right_ = whole(right.spans);
+    all_fast_ = choose_loop(all_left_, all_right_, code_, slack_) == Loop::fast;
+  }
+
+  Undo undo(const Span& left, const Span& right) const {
+    if (!(left.zero || right.zero || code_.scale)) return {};
+    const std::int64_t lowest = floor_step(left.low + right.low + code_.scale);
+    return {static_cast<std::int32_t>(lowest) - 23 * kStep, static_cast<std::int32_t>(code_.scale)};
+  }
+
+  void run_tiles(std::int64_t first_row, std::int64_t last_row, std::int64_t first_column, std::int64_t last_column) {
+    thread_local std::unique_ptr<ClampingLeft> clamping_left = std::make_unique<ClampingLeft>();
+    thread_local std::unique_ptr<ClampingRight> clamping_right = std::make_unique<ClampingRight>();
+    ClampingLeft& clamping_l = *clamping_left;
+    ClampingRight& clamping_r = *clamping_right;
+    std::int64_t served[4] = {};
+    alignas(64) std::int32_t tile[kTileSize], points[kTileSize], mantissas[kTileSize];
+    const auto& [left, right] = space_;
+    for (std::int64_t j = first_column; j < last_column; ++j) {
+      const std::int32_t* raw_right = right.raw + j * right.kStride;
+      bool prepared = false;
+      for (std::int64_t i = first_row; i < last_row; ++i) {
+        const std::int32_t* raw_left = left.raw + i * left.kStride;
+        const Span &a = all_fast_ ? all_left_ : left.spans[i], &b = all_fast_ ? all_right_ : right.spans[j];
+        const Destination to = destination(i, j);
+        prefetch(to);
+        Loop loop = all_fast_ ? Loop::fast : choose_loop(a, b, code_, slack_);
+        if (Slopes && load_points(to, points, mantissas)) loop = Loop::scalar;
+        ++served[static_cast<int>(loop)];
+        switch (loop) {
+          case Loop::empty:
+            std::fill_n(tile, kTileSize, 0);
+            break;
+          case Loop::fast:
+            run_fast(to, left.encoded + i * left.kStride, right.encoded + j * right.kStride, mantissas, tile);
+            break;
+          case Loop::clamping:
+            if (!prepared) prepare_right(depth_, raw_right, &clamping_r);
+            prepared = true;
+            prepare_left(depth_, raw_left, static_cast<std::int32_t>(product_bias()) + kShiftedZero, &clamping_l);
+            (a.zero || b.zero ? clamping_tile<Slopes, true> : clamping_tile<Slopes, false>)(
+                depth_, clamping_l, clamping_r, mantissas, tile);
+            break;
+          case Loop::scalar:
+            scalar_tile(depth_, raw_left, raw_right, Slopes ? points : nullptr, problem_.offset, tile);
+            break;
+        }
+        add_to_totals(tile, to, loop == Loop::fast ? undo(a, b) : Undo{});
+      }
+    }
+    for (int loop = 0; loop < 4; ++loop)
+      if (served[loop]) counts[loop] += served[loop];
+  }
+
+  void run_fast(const Destination& to, const std::int32_t* left, const std::int32_t* right,
+                const std::int32_t* mantissas, std::int32_t* tile) const {
+    if constexpr (Slopes) {
+      fast_slope_tile<kTileRows>(depth_, left, right, mantissas, tile);
+    } else {
+      fast_tile(to.rows, to.columns, depth_, left, right, tile);
+    }
+  }
+
+  Destination destination(std::int64_t i, std::int64_t j) const {
+    const std::int64_t row = row_ + i * kTileRows, column = column_ + j * kTileColumns;
+    return {out_ + row * problem_.columns + column,
+            problem_.bias ? problem_.bias + column : nullptr,
+            problem_.columns,
+            static_cast<int>(std::min<std::int64_t>(kTileRows, problem_.rows - row)),
+            static_cast<int>(std::min<std::int64_t>(kTileColumns, problem_.columns - column)),
+            k_ == 0,
+            k_ + depth_ == problem_.depth};
+  }
+
+  // The words of the tile's own entries in the slope matrix, and their mantissas plus the offset. True if any is
+  // infinite or NaN.
+  bool load_points(const Destination& to, std::int32_t* points, std::int32_t* mantissas) const {
+    const std::int64_t at = to.out - out_, row = at / problem_.columns, column = at % problem_.columns;
+    const Matrix corner =
+        slope_.shifted(row * slope_.row_stride + column * slope_.column_stride, problem_.format);
+    if (to.rows < kTileRows) std::fill_n(points, kTileSize, 0);
+    pack<kTileColumns>(corner.data, problem_.format, corner.column_stride, corner.row_stride, to.columns, to.rows,
+                       points);
+    const bool special = survey(points, kTileSize, problem_.mantissa_bits).special;
+    encode_mantissas(points, mantissas);
+    return special;
+  }
+
+  void encode_mantissas(const std::int32_t* points, std::int32_t* mantissas) const {
+    for (int i = 0; i < kTileSize; i += kLanes)
+      store(mantissas + i, (load(points + i) & splat(kMantissa)) + splat(problem_.offset));
+  }
+
+  const MatmulProblem& problem_;
+  Matrix left_, right_, slope_;
+  float* out_;
+  int threads_;
+  Workspace& space_;
+  std::int64_t slack_;
+  std::int64_t row_ = 0, column_ = 0, k_ = 0;
+  int depth_ = 0;
+  Encoding code_;
+  Span all_left_, all_right_;
+  bool all_fast_ = false;
+};
+
+std::int64_t batch_offset(const MatmulProblem& problem, const std::int64_t* strides, std::int64_t index) {
+  std::int64_t offset = 0;
+  for (int d = problem.batch_dims - 1; d >= 0; --d) {
+    offset += index % problem.batch_sizes[d] * strides[d];
+    index /= problem.batch_sizes[d];
+  }
+  return offset;
+}
+
+// A product without terms: zeros, plus the bias.
+void fill_empty(const MatmulProblem& problem, float* out) {
+  for (std::int64_t i = 0; i < problem.rows; ++i)
+    for (std::int64_t j = 0; j < problem.columns; ++j) {
+      const float total = problem.bias ? 0.0f + problem.bias[j] : 0.0f;
+      std::memcpy(out + i * problem.columns + j, total == total ? static_cast<const void*>(&total) : &kNan, 4);
+    }
+}
+
+void run_one(const MatmulProblem& problem, std::int64_t index, int threads) {
+  thread_local Workspace space;
+  const Format format = problem.format;
+  const Matrix left = problem.left.shifted(batch_offset(problem, problem.left_strides, index), format);
+  const Matrix right = problem.right.shifted(batch_offset(problem, problem.right_strides, index), format);
+  float* out = problem.out + index * problem.rows * problem.columns;
+  if (problem.depth == 0) {
+    fill_empty(problem, out);
+  } else if (problem.slope.data) {
+    const Matrix slope = problem.slope.shifted(batch_offset(problem, problem.slope_strides, index), format);
+    Product<true>(problem, left, right, slope, out, threads, space).run();
+  } else if (!is_skinny(problem, right) || !skinny_product(problem, left, right, out, threads)) {
+    Product<false>(problem, left, right, {}, out, threads, space).run();
+  }
+}
+
+// Too few products to be worth waking other threads.
+bool is_small(const MatmulProblem& problem, std::int64_t batch) {
+  std::int64_t products = 1;
+  for (const std::int64_t size : {batch, problem.rows, problem.columns, problem.depth})
+    if (__builtin_mul_overflow(products, size, &products)) return false;
+  return products < 1 << 16;
+}
+
+void matmul(const MatmulProblem& problem) {
+  FloatEnvironment environment;
+  std::int64_t batch = 1;
+  for (int d = 0; d < problem.batch_dims; ++d) batch *= problem.batch_sizes[d];
+  if (batch == 0 || problem.rows == 0 || problem.columns == 0) return;
+  const bool share_each = batch < 2 * problem.threads;
+  const int threads = is_small(problem, batch) ? 1 : problem.threads;
+  if (share_each) {
+    for (std::int64_t i = 0; i < batch; ++i) run_one(problem, i, threads);
+  } else {
+    parallel_for(threads, batch, [&](std::int64_t i) { run_one(problem, i, 1); });
+  }
+}
+
+}  // namespace
+
 extern const MatmulKernels matmul_kernels;
-const MatmulKernels matmul_kernels{};
+const MatmulKernels matmul_kernels{matmul, take_tile_counts};
+
 }  // namespace mulfree::MF_TARGET

@@ -147,4 +147,6 @@ class Backend(ABC):
     # Optimizer steps, in place on contiguous float32 tensors of one shape.
 
     @abstractmethod
-    def adamw_(self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars) -> None: ...
+    def adamw_(
+        self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars
+    ) -> None: ...

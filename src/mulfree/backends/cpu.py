@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.contract import AdamWScalars
+from mulfree.backends.cpu_products import CPUProducts
 from mulfree.backends.native import kernels, threads
 from mulfree.backends.reference import ReferenceBackend
 from mulfree.numerics.rows import smoothing_weights
@@ -48,7 +49,7 @@ def _smoothing(label_smoothing: float, classes: int) -> tuple[bool, int, int]:
     return True, *smoothing_weights(label_smoothing, classes)
 
 
-class CPUBackend(ReferenceBackend):
+class CPUBackend(CPUProducts, ReferenceBackend):
     """Compiled kernels with the bits of the law, on ``torch.get_num_threads()`` threads."""
 
     name = "cpu"
@@ -202,5 +203,11 @@ class CPUBackend(ReferenceBackend):
             scalars.correction1, scalars.correction2,
         ]  # fmt: skip
         kernels.adamw(
-            param.data_ptr(), grad.data_ptr(), exp_avg.data_ptr(), exp_avg_sq.data_ptr(), param.numel(), words, threads()
+            param.data_ptr(),
+            grad.data_ptr(),
+            exp_avg.data_ptr(),
+            exp_avg_sq.data_ptr(),
+            param.numel(),
+            words,
+            threads(),
         )

@@ -262,9 +262,8 @@ def narrow(a: Tensor, mantissa_bits: int) -> Tensor:
     if not 1 <= mantissa_bits <= MANTISSA_BITS:
         raise ValueError(f"mantissa_bits must be 1 to 23, got {mantissa_bits}")
     drop = MANTISSA_BITS - mantissa_bits
-    return canonical(
-        torch.where(is_nan(a), a, finish(a & SIGN, round_half_even(a & MAGNITUDE, drop) << drop))
-    )
+    rounded = round_half_even(flush(a) & MAGNITUDE, drop) << drop
+    return torch.where(is_nan(a), NAN, finish(a & SIGN, rounded))
 
 
 def floor(a: Tensor) -> Tensor:

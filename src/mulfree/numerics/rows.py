@@ -14,7 +14,6 @@ from mulfree.numerics.formats import (
     DOT_CHUNK,
     GELU_CUBIC,
     GELU_SCALE,
-    LN2,
     LOG2E,
     MAGNITUDE,
     NAN,
@@ -275,9 +274,7 @@ def _layer_norm_parts(row: Row, eps: float) -> tuple[list[int], int, int]:
     return centred, sqrt(variance), variance
 
 
-def layer_norm_grad(
-    grad: Row, row: Row, weight: Row, eps: float, exact: bool
-) -> tuple[list[int], list[int]]:
+def layer_norm_grad(grad: Row, row: Row, weight: Row, eps: float, exact: bool) -> tuple[list[int], list[int]]:
     """Gradient by the row, and this row's terms of the gradient by the weight."""
     count = bits(float(len(row)))
     centred, root, variance = _layer_norm_parts(row, eps)
@@ -334,5 +331,3 @@ def power(base: int, exponent: int) -> int:
 def adamw_correction(beta: int, step: int) -> int:
     """1 - beta**step."""
     return add(ONE, negate(power(beta, step)))
-
-

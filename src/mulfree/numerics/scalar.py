@@ -298,8 +298,10 @@ def narrow(a: int, mantissa_bits: int) -> int:
         return NAN
     if is_infinite(a):
         return a
+    if is_zero(a):
+        return a & SIGN
     drop = MANTISSA_BITS - mantissa_bits
-    return _finish(a & SIGN, round_half_even(a & MAGNITUDE, drop) << drop)
+    return _finish(a & SIGN, round_half_even(flush(a) & MAGNITUDE, drop) << drop)
 
 
 def floor(a: int) -> int:

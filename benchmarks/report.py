@@ -1,0 +1,185 @@
+"""Results for the screen and for the disk: the table, the machine, JSON and Markdown."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import import_module, metadata
+from pathlib import Path
+
+import numpy
+import torch
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_info
+
+from benchmarks.harness import Result
+from mulfree.backends import select
+
+KERNELS = "mulfree.backends._cpu"
+COLUMNS = ("work", "data", "rival", "ours", "rival's", "speed", "target", "met")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where, when and with what a benchmark ran."""
+
+    processor: str
+    logical_cores: int
+    system: str
+    threads: int
+    target: str
+    compiler: str
+    python: str
+    torch: str
+    torch_capability: str
+    numpy: str
+    numpy_blas: str
+    mulfree: str
+    command: str
+    date: str
+
+    @property
+    def slug(self) -> str:
+        """The name of the result files: processor and target."""
+        name = re.sub(r"\((r|tm)\)|\bcpu\b|@.*", " ", self.processor.lower())
+        return "-".join([*re.findall(r"[a-z0-9]+", name), self.target])
+
+
+def native_target() -> str:
+    """The instruction set that the CPU kernels use, or "reference" where they were not built."""
+    try:
+        select.named("cpu")
+    except ImportError:
+        return "reference"
+    return str(import_module(KERNELS).target())
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        match = re.search(r"^model name\s*:\s*(.+)$", information.read_text(), re.MULTILINE)
+        if match:
+            return match.group(1)
+    return platform.processor() or platform.machine()
+
+
+def _compiler() -> str:
+    """The compiler that built the kernels, from the note that it leaves in the file."""
+    try:
+        binary = import_module(KERNELS).__file__
+    except ImportError:
+        return "none"
+    note = re.search(rb"GCC: \([^)\0]*\) [\d.]+|clang version [\d.]+", Path(str(binary)).read_bytes())
+    return note.group().decode() if note else "unknown"
+
+
+def _blas() -> str:
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return ", ".join(sorted({f"{library['internal_api']} {library['version']}" for library in libraries})) or "unknown"
+
+
+def _version() -> str:
+    """The version, and the commit where the folder is a checkout."""
+    try:
+        version = metadata.version("mulfree")
+    except metadata.PackageNotFoundError:
+        version = "not installed"
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return version
+    return f"{version} ({commit})"
+
+
+def describe_machine(threads: int, command: str) -> Machine:
+    return Machine(
+        processor=_processor(),
+        logical_cores=os.cpu_count() or 1,
+        system=f"{platform.system()} {platform.machine()}",
+        threads=threads,
+        target=native_target(),
+        compiler=_compiler(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        torch_capability=torch.backends.cpu.get_cpu_capability(),
+        numpy=numpy.__version__,
+        numpy_blas=_blas(),
+        mulfree=_version(),
+        command=command,
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+    )
+
+
+def _quantity(value: float, unit: str) -> str:
+    scales = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if unit == "s" else ((2.0**20, "MiB"), (2.0**10, "KiB"))
+    for size, name in scales:
+        if value >= size:
+            return f"{value / size:.3g} {name}"
+    size, name = scales[-1]
+    return f"{value / size:.3g} {name}"
+
+
+def cells(result: Result) -> tuple[str, ...]:
+    """The cells of a result's row, in the order of ``COLUMNS``."""
+    return (
+        result.work,
+        result.data,
+        result.rival,
+        _quantity(result.ours, result.unit),
+        _quantity(result.theirs, result.unit),
+        f"{result.ratio:.2f}x",
+        "" if result.target is None else f">= {result.target:g}x",
+        {True: "yes", False: "no", None: ""}[result.met],
+    )
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    table = Table(*COLUMNS, title="Speed beside the rival: rival's time / ours, medians of alternating samples")
+    for previous, result in zip([None, *results], results, strict=False):
+        if previous is not None and previous.group != result.group:
+            table.add_section()
+        style = {True: "green", False: "red", None: ""}[result.met]
+        table.add_row(*cells(result)[:-1], f"[{style}]{cells(result)[-1]}[/]" if style else "")
+    console.print(table)
+    with_target = [result for result in results if result.target is not None]
+    console.print(f"{sum(bool(result.met) for result in with_target)} of {len(with_target)} targets met.")
+
+
+def _line(entries: Iterable[str]) -> str:
+    return "| " + " | ".join(entries) + " |"
+
+
+def markdown(machine: Machine, results: Sequence[Result]) -> str:
+    lines = [
+        f"# {machine.processor}, {machine.target} kernels",
+        "",
+        _line(("", "")),
+        _line(("---", "---")),
+        *(_line((name.replace("_", " "), f"`{value}`")) for name, value in asdict(machine).items()),
+        "",
+        "Speed is the rival's time divided by ours, medians of samples taken in turns; every result was verified "
+        "before it was timed.",
+        "",
+        _line(COLUMNS),
+        _line("---" for _ in COLUMNS),
+        *(_line(cells(result)) for result in results),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write(machine: Machine, results: Sequence[Result], folder: Path) -> list[Path]:
+    """Write ``<processor>-<target>.json`` and ``.md`` to ``folder``; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {"machine": asdict(machine), "results": [{**asdict(result), "met": result.met} for result in results]}
+    paths = [folder / f"{machine.slug}.json", folder / f"{machine.slug}.md"]
+    paths[0].write_text(json.dumps(data, indent=2) + "\n")
+    paths[1].write_text(markdown(machine, results))
+    return paths

@@ -1,0 +1,5 @@
+"""``python -m mulfree``."""
+
+from mulfree.cli import main
+
+main()

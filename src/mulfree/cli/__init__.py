@@ -1,0 +1,23 @@
+"""The ``mulfree`` command. One file per command; nothing else imports this package."""
+
+from __future__ import annotations
+
+import typer
+
+from mulfree.cli import audit, doctor, train
+
+app = typer.Typer(
+    name="mulfree",
+    help="Train neural networks without a single floating-point multiplication.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(train.app, name="train")
+app.command("audit", context_settings={"allow_interspersed_args": False})(audit.audit)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Entry point of the command. Exit codes: 0 fine, 1 failed or findings, 2 bad options, 130 interrupted."""
+    app()

@@ -1,0 +1,53 @@
+"""``mulfree doctor``: what is installed, what runs, and what would make it faster."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from mulfree.audit.disassembly import objdump
+from mulfree.backends import select
+
+
+def doctor() -> None:
+    """Show versions, the backend and its instruction set, threads, and hints."""
+    console = Console()
+    table = Table(show_header=False)
+    for name in ("mulfree", "torch", "numpy", "scikit-learn", "matplotlib"):
+        table.add_row(name, _version(name))
+    table.add_row(
+        "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", end_section=True
+    )
+    hints = []
+    try:
+        select.named("cpu")
+    except ImportError as error:
+        table.add_row("CPU backend", f"reference (native kernels missing: {error})")
+        compiler = next((name for name in ("c++", "g++", "clang++") if shutil.which(name)), None)
+        hints.append(
+            f"A C++ compiler is here ({compiler}): reinstall mulfree to build the native kernels."
+            if compiler
+            else "Install a C++ compiler and reinstall mulfree: the native kernels are about 100 times faster."
+        )
+    else:
+        from mulfree.backends import _cpu  # type: ignore[attr-defined,unused-ignore]
+
+        table.add_row("CPU backend", f"native kernels, {_cpu.target()} of {', '.join(_cpu.targets())}")
+    table.add_row("threads", str(torch.get_num_threads()))
+    table.add_row("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
+    table.add_row("disassembler", objdump() or "none: mulfree audit --kernels needs one")
+    console.print(table)
+    for hint in hints:
+        console.print(hint, highlight=False, soft_wrap=True)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,33 @@
+"""Errors that a user can act on become one line and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from mulfree.audit.disassembly import DisassemblerError
+from mulfree.train import ConfigError, NonFiniteLossError, OutputError
+
+FAILED, BAD_OPTION, INTERRUPTED = 1, 2, 130
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Print expected errors to standard error and leave with their exit code."""
+    try:
+        yield
+    except ConfigError as error:
+        _leave(str(error), BAD_OPTION)
+    except (OutputError, NonFiniteLossError, DisassemblerError) as error:
+        _leave(str(error), FAILED)
+    except KeyboardInterrupt:
+        _leave("interrupted; nothing was written", INTERRUPTED)
+
+
+def _leave(message: str, code: int) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text("Error: ", "bold red") + Text(message))
+    raise typer.Exit(code)

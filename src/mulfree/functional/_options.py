@@ -1,0 +1,69 @@
+"""The options that the functions share, checked at the border."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mulfree.ops import constants
+
+Derivative = Literal["approximate", "exact"]
+Derivatives = Derivative | tuple[Derivative, Derivative]
+"""One choice, or one per operand."""
+
+
+def is_exact(derivative: Derivative) -> bool:
+    """Raises ValueError for anything but "approximate" and "exact"."""
+    if derivative == "approximate":
+        return False
+    if derivative == "exact":
+        return True
+    raise ValueError(f"derivative must be 'approximate' or 'exact', got {derivative!r}")
+
+
+def are_exact(derivative: Derivatives) -> tuple[bool, bool]:
+    """``is_exact`` of each of two operands."""
+    if derivative == "approximate":
+        return False, False
+    if isinstance(derivative, tuple):
+        if len(derivative) != 2:
+            raise ValueError(f"derivative must be one choice or a pair, got {derivative!r}")
+        return is_exact(derivative[0]), is_exact(derivative[1])
+    exact = is_exact(derivative)
+    return exact, exact
+
+
+def offset(compensation: float | None) -> int:
+    """The integer that the compensation adds to a product; 0 without.
+
+    Raises:
+        ValueError: the compensation is not positive, finite and normal.
+    """
+    return 0 if compensation is None else constants.offset(compensation)
+
+
+def whole_dim(dim: int, ndim: int) -> int:
+    """``dim`` counted from the front; a tensor without dimensions counts as having one.
+
+    Raises:
+        IndexError: out of range.
+    """
+    size = max(ndim, 1)
+    if not -size <= dim < size:
+        raise IndexError(f"dim must be {-size} to {size - 1} for a tensor of {ndim} dimensions, got {dim}")
+    return dim + size if dim < 0 else dim
+
+
+def whole_dims(dim: int | tuple[int, ...] | list[int] | None, ndim: int) -> tuple[int, ...]:
+    """``dim`` as ascending dimensions counted from the front; None and an empty tuple mean all.
+
+    Raises:
+        IndexError: out of range.
+        RuntimeError: a dimension appears twice.
+    """
+    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+        return tuple(range(ndim))
+    dims = [dim] if isinstance(dim, int) else dim
+    found = sorted(whole_dim(d, ndim) for d in dims)
+    if len(set(found)) != len(found):
+        raise RuntimeError(f"dim {tuple(dims)} names a dimension twice")
+    return tuple(found) if ndim else ()

@@ -1,0 +1,1 @@
+"""torch operations in the namespace ``mulfree``: schema, kernel, fake and both derivatives."""

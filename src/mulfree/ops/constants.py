@@ -1,0 +1,79 @@
+"""Host scalars: tensors that hold one, and the arithmetic on them, which is PA arithmetic too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from mulfree.numerics import rows, scalar
+from mulfree.ops.registry import watched
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def host_only(function: _Function) -> _Function:
+    """Mark a function of host numbers: the compiler shall call it, not look inside.
+
+    The mark is that of ``torch.compiler.assume_constant_result``, which would import the compiler.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def constant(number: float, device: torch.device) -> Tensor:
+    """A float32 tensor without dimensions that holds ``number`` rounded to float32. Not to be changed."""
+    return _new(number, device) if watched() else _kept(number, device)
+
+
+def _new(number: float, device: torch.device) -> Tensor:
+    return torch.full((), rounded(number), dtype=torch.float32, device=device)
+
+
+@lru_cache(maxsize=1024)
+def _kept(number: float, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return _new(number, device)
+
+
+@host_only
+def rounded(number: float) -> float:
+    """``number`` rounded to float32; too large becomes infinity."""
+    return scalar.value(scalar.bits(number))
+
+
+@host_only
+def product(a: float, b: float) -> float:
+    """PAM of two numbers, each rounded to float32."""
+    return scalar.value(scalar.mul(scalar.bits(a), scalar.bits(b)))
+
+
+@host_only
+def quotient(a: float, b: float) -> float:
+    """PAD of two numbers, each rounded to float32."""
+    return scalar.value(scalar.div(scalar.bits(a), scalar.bits(b)))
+
+
+@host_only
+def difference(a: float, b: float) -> float:
+    """a - b of two numbers, each rounded to float32."""
+    return scalar.value(scalar.add(scalar.bits(a), scalar.negate(scalar.bits(b))))
+
+
+@host_only
+def root(a: float) -> float:
+    """PA square root of a number rounded to float32."""
+    return scalar.value(rows.sqrt(scalar.bits(a)))
+
+
+@host_only
+def offset(factor: float) -> int:
+    """The integer that a compensation by ``factor`` adds to a product (spec 2).
+
+    Raises:
+        ValueError: ``factor`` is not positive, finite and normal.
+    """
+    return scalar.compensation_offset(scalar.bits(factor))

@@ -1,0 +1,138 @@
+"""From one definition of an operation, its two routes: the registered operation and the direct call.
+
+An operation is a schema, a kernel (plain tensors in, plain tensors out; it calls the
+backend), a fake (shapes only) and, where it has one, a derivative. ``define`` registers
+it with torch under ``mulfree::`` and returns the function that the floors above call:
+
+- whenever anything watches or rewrites torch calls (dispatch and function modes,
+  ``torch.compile`` and export, functorch transforms, tracing, tensor subclasses), it calls
+  the registered operation, so that ``mulfree.audit`` and the compilers see it;
+- otherwise it calls the kernel at once, through a small ``torch.autograd.Function`` if a
+  gradient is wanted. That saves several dispatcher round trips per call.
+
+Derivatives are written with such functions, so the choice is made anew in the backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import Library
+
+Kernel = Callable[..., Any]
+Operation = Callable[..., Any]
+Setup = Callable[[Any, tuple[Any, ...], Any], None]
+"""Stores in the context (first) what the derivative needs of the arguments and the output."""
+
+library = Library("mulfree", "DEF")  # type: ignore[no-untyped-call]
+
+_PLAIN = frozenset({Tensor, torch.nn.Parameter, int, bool, float, tuple, type(None)})
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_function_modes = torch._C._len_torch_function_stack
+_functorch_active = torch._C._are_functorch_transforms_active
+_tracing_state = torch._C._get_tracing_state
+_any_requires_grad = torch._C._any_requires_grad
+_is_grad_enabled = torch.is_grad_enabled
+_is_compiling = torch.compiler.is_compiling
+
+
+def watched() -> bool:
+    """True if torch calls made now are observed or rewritten, so that kernels must not be called directly."""
+    return bool(
+        _is_compiling() or _dispatch_modes() or _function_modes() or _functorch_active() or _tracing_state() is not None
+    )
+
+
+def define(
+    schema: str,
+    kernel: Kernel,
+    fake: Kernel,
+    *,
+    setup: Setup = lambda ctx, inputs, output: None,
+    backward: Kernel | None = None,
+) -> Operation:
+    """Register ``mulfree::<schema>`` and return the function that calls it by the better route.
+
+    Args:
+        schema: in torch's notation, without namespace; arguments are positional and have no defaults.
+        kernel: computes the result; sees no gradients.
+        fake: returns empty tensors of the result's shape, dtype and strides.
+        setup: see ``Setup``.
+        backward: ``backward(ctx, *grads)`` returns one gradient or None per argument. An operation
+            without it raises when a gradient through it is asked for.
+    """
+    name = schema.partition("(")[0]
+    _register(name, schema, kernel)
+    torch.library.register_fake(f"mulfree::{name}", fake, lib=library)
+    derivative = _no_derivative(name) if backward is None else backward
+
+    torch.library.register_autograd(f"mulfree::{name}", derivative, setup_context=setup, lib=library)
+    registered = getattr(torch.ops.mulfree, name).default
+    differentiable = _direct_function(name, kernel, setup, derivative)
+
+    def call(*args: Any) -> Any:
+        if (
+            _is_compiling()
+            or _dispatch_modes()
+            or _function_modes()
+            or _functorch_active()
+            or _tracing_state() is not None
+            or not _PLAIN.issuperset(map(type, args))
+        ):
+            return registered(*args)
+        if _is_grad_enabled() and _any_requires_grad(*args):
+            return differentiable(*args)
+        return kernel(*args)
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+def define_in_place(schema: str, kernel: Kernel, mutated: tuple[int, ...]) -> Callable[..., None]:
+    """``define`` for an operation without result or gradient that changes the arguments at ``mutated``."""
+    name = schema.partition("(")[0]
+    _register(name, schema, kernel)
+    torch.library.register_fake(f"mulfree::{name}", lambda *args: None, lib=library)
+    registered = getattr(torch.ops.mulfree, name).default
+
+    def call(*args: Any) -> None:
+        if watched() or not _PLAIN.issuperset(map(type, args)):
+            registered(*args)
+            return
+        kernel(*args)
+        torch.autograd.graph.increment_version([args[i] for i in mutated])
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+def _register(name: str, schema: str, kernel: Kernel) -> None:
+    library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]
+    library.impl(name, kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+
+
+def _direct_function(name: str, kernel: Kernel, setup: Setup, derivative: Kernel) -> Kernel:
+    """``apply`` of an autograd function around ``kernel``, past the checks that ``call`` has already made."""
+
+    def forward(ctx: Any, *args: Any) -> Any:
+        output = kernel(*args)
+        setup(ctx, args, output)
+        return output
+
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(derivative)}
+    function = type(f"Mulfree_{name}", (torch.autograd.Function,), methods)
+    direct: Kernel = super(torch.autograd.Function, function).apply  # type: ignore[misc]
+    return direct
+
+
+def _no_derivative(name: str) -> Kernel:
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise RuntimeError(
+            f"mulfree::{name} has no derivative: differentiating a gradient again is supported for "
+            "mul, div, sum, approximate matrix products and exp2, log2, exp, log, sqrt"
+        )
+
+    return backward

@@ -1,0 +1,66 @@
+"""Inside the backends: no kernel of theirs, and none of their Python code around it, multiplies floats in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from mulfree import audit
+from mulfree.backends import select
+from mulfree.backends.contract import AdamWScalars, Backend
+from mulfree.numerics.scalar import bits
+
+X, Y = torch.tensor([[0.5, -1.5, 3.0], [2.0, 0.0, -0.25]]), torch.tensor([[1.0, 2.5, -3.0], [0.75, 4.0, 1.0]])
+ROW, TARGET, STATS_OF = torch.tensor([1.0, 0.5, -2.0]), torch.tensor([2, 0]), torch.ones(2)
+SCALARS = AdamWScalars(*map(bits, (1e-3, 0.9, 0.999, 1e-8, 1e-5, 0.1, 0.001)))
+
+
+def _unaries(backend: Backend) -> None:
+    for name in backend.UNARY:
+        backend.unary(name, Y)
+        for exact in (True, False):
+            backend.unary_grad(name, X, Y, exact)
+
+
+def _rows(backend: Backend) -> None:
+    for exact in (True, False):
+        backend.softmax_grad(Y, X, backend.softmax(X)[1], exact)
+        backend.log_softmax_grad(Y, X, backend.log_softmax(X)[1], exact)
+        backend.logsumexp_grad(STATS_OF, X, backend.logsumexp(X)[1], exact)
+        backend.layer_norm_grad(Y, X, ROW, backend.layer_norm(X, ROW, ROW, 1e-5)[1], exact)
+        for smoothing in (0.0, 0.1):
+            stats = backend.cross_entropy(X, TARGET, -100, smoothing)[1]
+            backend.cross_entropy_grad(STATS_OF, X, TARGET, stats, -100, smoothing, exact)
+
+
+def _adamw(backend: Backend) -> None:
+    backend.adamw_(X.clone(), Y, torch.zeros_like(X), torch.zeros_like(X), SCALARS)
+
+
+WORK: dict[str, Callable[[Backend], object]] = {
+    "mul": lambda b: (b.mul(X, Y, 5), b.mul_grad(X, X, Y, 5)),
+    "div": lambda b: (b.div(X, Y), b.div_grad_numerator(X, X, Y), b.div_grad_denominator(X, X, Y, True)),
+    "div by b": lambda b: b.div_grad_denominator(X, X, Y, False),
+    "unary": _unaries,
+    "sum": lambda b: b.sum(X, (0,)),
+    "matmul": lambda b: b.matmul(X, Y.mT, torch.ones(2), 7, 3),
+    "half": lambda b: b.matmul(X.half(), Y.mT.half()),
+    "matmul derivative": lambda b: b.matmul_grad(X, Y.mT.contiguous(), torch.ones(2, 2), 7, 3),
+    "rows": _rows,
+    "adamw": _adamw,
+}
+
+
+@pytest.mark.parametrize("work", WORK)
+@pytest.mark.parametrize("name", ["reference", pytest.param("cpu", marks=pytest.mark.native)])
+def test_kernels_do_not_multiply(name: str, work: str) -> None:
+    try:
+        backend = select.named(name)
+    except ImportError as error:
+        pytest.skip(f"the native kernels are not built: {error}")
+    with audit() as found:
+        WORK[work](backend)
+    assert found.multiplications == 0, str(found)
+    assert found.findings == (), str(found)

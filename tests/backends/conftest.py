@@ -1,0 +1,47 @@
+"""The backends under test: the reference and, where built, every native target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mulfree.backends.contract import Backend
+from mulfree.backends.select import named
+
+try:
+    from mulfree.backends import _cpu  # type: ignore[attr-defined]
+except ImportError as error:
+    _cpu = None
+    _missing = f"the native kernels are not built: {error}"
+
+
+def _native() -> list[Any]:
+    if _cpu is None:
+        return [pytest.param(None, id="cpu", marks=[pytest.mark.native, pytest.mark.skip(reason=_missing)])]
+    return [pytest.param(target, id=f"cpu-{target}", marks=pytest.mark.native) for target in _cpu.targets()]
+
+
+def _choose(target: str) -> Iterator[Backend]:
+    before = _cpu.target()
+    _cpu.choose(target)
+    try:
+        yield named("cpu")
+    finally:
+        _cpu.choose(before)
+
+
+@pytest.fixture(params=[pytest.param("reference", id="reference"), *_native()])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each backend in turn, the native one once for each instruction set."""
+    if request.param == "reference":
+        yield named("reference")
+    else:
+        yield from _choose(request.param)
+
+
+@pytest.fixture(params=_native())
+def native(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """The native backend, once for each instruction set; compared with the reference."""
+    yield from _choose(request.param)

@@ -1,0 +1,77 @@
+"""Every operation passes torch's own check of schema, fake, autograd and tracing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import mulfree.functional  # noqa: F401 (registers the operations)
+from mulfree.numerics import scalar
+from mulfree.ops.registry import library
+
+ONE = scalar.bits(1.0)
+
+
+def tensor(*shape: int, grad: bool = False, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(len(shape))
+    return (torch.rand(shape, generator=generator) + 0.5).to(dtype).requires_grad_(grad)
+
+
+def samples() -> list[tuple[str, tuple[Any, ...]]]:
+    x, row, grad = tensor(3, 5, grad=True), tensor(5, grad=True), tensor(3, 5)
+    plain, target, stats = x.detach(), torch.tensor([1, -100, 4]), tensor(3, 2)
+    half = tensor(3, 5, grad=True, dtype=torch.bfloat16)
+    unary = [
+        sample
+        for name in ("exp2", "log2", "exp", "log", "sqrt", "gelu")
+        for sample in ((name, (x, True)), (name, (half, False)), (f"{name}_grad", (grad, plain, False)))
+    ]
+    rows = [
+        sample
+        for name in ("softmax", "log_softmax", "logsumexp")
+        for sample in (
+            (name, (x, 1, False)),
+            (name, (half, 0, True)),
+            (f"{name}_grad", (tensor(3) if name == "logsumexp" else grad, plain, stats, 1, False)),
+        )
+    ]
+    a, b = tensor(2, 3, 4, grad=True), tensor(4, 5, grad=True)
+    weight, bias = tensor(6, 4, grad=True), tensor(6, grad=True)
+    return [
+        ("mul", (x, row, 0, False, True)),
+        ("mul", (half, torch.tensor(2.0), 7, True, False)),
+        ("mul_grad", (grad, x, row, 0)),
+        ("div", (x, row, True, False)),
+        ("div", (half, half, False, False)),
+        ("div_grad_numerator", (grad, x, row)),
+        ("div_grad_denominator", (grad, x, row, True)),
+        ("div_grad_denominator", (grad, plain, row.detach(), False)),
+        *unary,
+        ("sum", (tensor(2, 3, 4, grad=True), [0, 2], False)),
+        ("sum", (half, [1], True)),
+        ("matmul", (a, b, 23, 0, False, False)),
+        ("matmul", (a, tensor(1, 4, 5, grad=True), 4, 9, True, True)),
+        ("matmul", (tensor(3, 4, dtype=torch.float16), tensor(4, 2, dtype=torch.float16), 23, 0, False, False)),
+        ("matmul_grad", (plain, tensor(5, 2), tensor(3, 2), 23, 0)),
+        ("linear", (a, weight, bias, 23, 0, False, True)),
+        ("linear", (tensor(3, 4), weight, None, 7, 0, True, False)),
+        *rows,
+        ("cross_entropy", (x, target, -100, 0.1, True)),
+        ("cross_entropy_grad", (tensor(3), plain, target, stats, -100, 0.1, False)),
+        ("layer_norm", (x, row, tensor(5, grad=True), 1, 1e-5, False)),
+        ("layer_norm", (tensor(2, 3, 4, grad=True), None, None, 2, 1e-5, True)),
+        ("layer_norm_grad", (grad, plain, row.detach(), stats, 1, False)),
+        ("adamw_", (plain, grad, grad.clone(), grad.clone(), ONE, ONE, ONE, ONE, ONE, ONE, ONE)),
+    ]
+
+
+@pytest.mark.parametrize(("name", "args"), samples(), ids=lambda x: x if isinstance(x, str) else "")
+def test_opcheck(name: str, args: tuple[Any, ...]) -> None:
+    torch.library.opcheck(getattr(torch.ops.mulfree, name).default, args)
+
+
+def test_every_operation_is_checked() -> None:
+    registered = {name.removeprefix("mulfree::").partition("/")[0] for name in library._op_defs}
+    assert {name.partition(".")[0] for name in registered} == {name for name, _ in samples()}
