@@ -134,7 +134,7 @@ def _direct_function(name: str, kernel: Kernel, setup: Setup, derivative: Kernel
 def _refuse_tangents(name: str, args: tuple[Any, ...]) -> None:
     """torch would drop the tangents of a custom operation without a word."""
     for x in args:
-        if isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None:
+        if isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None:  # type: ignore[no-untyped-call]
             raise NotImplementedError(f"mulfree::{name} does not support forward-mode differentiation")
 
 
