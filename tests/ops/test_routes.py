@@ -98,6 +98,14 @@ def test_functorch_gradient_is_refused_by_torch() -> None:
         torch.func.grad(lambda v: MF.sum(MF.mul(v, v)))(torch.tensor([1.5, -3.0]))
 
 
+def test_forward_mode_is_refused() -> None:
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(torch.ones(2), torch.ones(2))
+        with pytest.raises(NotImplementedError, match="forward-mode"):
+            MF.mul(dual, 2.0)
+        assert same_bits(MF.mul(torch.ones(2), 2.0), torch.full((2,), 2.0))
+
+
 def test_compiles_as_one_graph() -> None:
     def model(x: Tensor, y: Tensor) -> Tensor:
         h = MF.gelu(MF.linear(x, y, compensation=1.125))
