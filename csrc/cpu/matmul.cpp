@@ -19,10 +19,12 @@ namespace {
 constexpr std::int64_t kBlockRows = 1536, kBlockColumns = 1536;  // of a product, packed at a time
 constexpr std::int64_t kLeftBytesPerJob = 128 * 1024;            // left panels a job keeps in the second-level cache
 
-std::atomic<std::int64_t> counts[4];
+constexpr int kLoops = 5;
+std::atomic<std::int64_t> counts[kLoops];
 
 TileCounts take_tile_counts() {
-  return {counts[0].exchange(0), counts[1].exchange(0), counts[2].exchange(0), counts[3].exchange(0)};
+  return {counts[0].exchange(0), counts[1].exchange(0), counts[2].exchange(0), counts[3].exchange(0),
+          counts[4].exchange(0)};
 }
 
 // Memory that grows and is kept by its thread.
@@ -76,6 +78,12 @@ struct Panels {
                           encoded == raw ? nullptr : encoded + panel * kStride);
   }
 
+  void purge_panel(std::int64_t panel, int depth, std::int64_t least) {
+    std::int32_t* words = raw + panel * kStride;
+    purge(words, padded(depth), static_cast<std::int32_t>(std::clamp<std::int64_t>(least, 0, kInf)));
+    spans[panel] = survey(words, padded(depth), 23, 0, nullptr);
+  }
+
   void encode_panel(std::int64_t panel, int depth, std::int32_t bias, std::int32_t zero) {
     encode(raw + panel * kStride, padded(depth), bias, zero, encoded + panel * kStride);
   }
@@ -126,18 +134,25 @@ class Product {
     const std::int64_t at = (row_ + panel * kTileRows) * left_.row_stride + k_ * left_.column_stride;
     space_.left.load_panel(panel, problem_, left_.shifted(at, problem_.format).data, left_.row_stride,
                            left_.column_stride, depth_, static_cast<std::int32_t>(product_bias()));
-    Span& span = space_.left.spans[panel];
+    adjust_left(space_.left.spans[panel]);
+  }
+
+  // From magnitudes to what enters the sum of a product.
+  void adjust_left(Span& span) const {
     if (span.empty()) return;
     const std::int64_t bias = product_bias();
     span.low += bias, span.high += bias;
-    span.special |= std::abs(std::int64_t{problem_.offset}) > 4 * kStep;
+    span.special |= std::abs(std::int64_t{problem_.offset}) > kLargestOffset;
   }
 
   void load_right(std::int64_t panel) {
     const std::int64_t at = (column_ + panel * kTileColumns) * right_.column_stride + k_ * right_.row_stride;
     space_.right.load_panel(panel, problem_, right_.shifted(at, problem_.format).data, right_.column_stride,
                             right_.row_stride, depth_, 0);
-    Span& span = space_.right.spans[panel];
+    adjust_right(space_.right.spans[panel]);
+  }
+
+  void adjust_right(Span& span) const {
     if (!Slopes || span.empty()) return;
     // What enters the sum is the exponent of the word plus a mantissa and the offset; that must not leave the word.
     span.low = floor_step(span.low + problem_.offset);
@@ -152,9 +167,10 @@ class Product {
     auto& [left, right] = space_;
     all_left_ = whole(left.spans);
     all_right_ = whole(right.spans);
+    purge_strays();
     code_ = {};
     if (all_left_.zero || all_right_.zero) {
-      code_ = choose_encoding(typical(left.spans), typical(right.spans), slack_);
+      code_ = choose_encoding(left.spans, right.spans, slack_);
       if (all_right_.zero) right.encoded = right.encoded_buffer.take(right.count * right.kStride);
       const auto bias = static_cast<std::int32_t>(product_bias() + code_.scale);
       each(left.count + (all_right_.zero ? right.count : 0), [&](std::int64_t i) {
@@ -163,7 +179,26 @@ class Product {
       });
     }
     // Mostly one decision serves all tiles.
-    all_fast_ = choose_loop(all_left_, all_right_, code_, slack_) == Loop::fast;
+    all_fast_ = choose_loop(all_left_, all_right_, code_, slack_, !Slopes) == Loop::fast;
+  }
+
+  // Operands that can only give products below the smallest normal become zeros, which they are in effect.
+  void purge_strays() {
+    auto& [left, right] = space_;
+    if (all_left_.empty() || all_right_.empty() || all_left_.low + all_right_.low >= kMin) return;
+    const std::int64_t left_high = all_left_.high, right_high = all_right_.high;
+    each(left.count + right.count, [&](std::int64_t i) {
+      if (i < left.count) {
+        if (left.spans[i].low + right_high >= kMin) return;
+        left.purge_panel(i, depth_, kMin - right_high - product_bias());
+        adjust_left(left.spans[i]);
+      } else if (Span& span = right.spans[i - left.count]; span.low + left_high < kMin) {
+        right.purge_panel(i - left.count, depth_, kMin - left_high - (Slopes ? kStep + problem_.offset : 0));
+        adjust_right(span);
+      }
+    });
+    all_left_ = whole(left.spans);
+    all_right_ = whole(right.spans);
   }
 
   Undo undo(const Span& left, const Span& right) const {
@@ -173,16 +208,17 @@ class Product {
   }
 
   void run_tiles(std::int64_t first_row, std::int64_t last_row, std::int64_t first_column, std::int64_t last_column) {
-    std::int64_t served[4] = {};
+    std::int64_t served[kLoops] = {};
     alignas(64) std::int32_t tile[kTileSize], points[kTileSize], mantissas[kTileSize];
     const auto& [left, right] = space_;
+    alignas(64) static thread_local MaskingLeft masking_left;
     std::vector<std::int64_t> clamping;  // left panels
     for (std::int64_t j = first_column; j < last_column; ++j) {
       clamping.clear();
       for (std::int64_t i = first_row; i < last_row; ++i) {
         const Span &a = all_fast_ ? all_left_ : left.spans[i], &b = all_fast_ ? all_right_ : right.spans[j];
         const Destination to = destination(i, j);
-        Loop loop = all_fast_ ? Loop::fast : choose_loop(a, b, code_, slack_);
+        Loop loop = all_fast_ ? Loop::fast : choose_loop(a, b, code_, slack_, !Slopes);
         if (Slopes && load_points(to, points, mantissas)) loop = Loop::scalar;
         ++served[static_cast<int>(loop)];
         if (loop == Loop::clamping) {
@@ -195,6 +231,12 @@ class Product {
           add_to_totals(tile, to, undo(a, b));
           continue;
         }
+        if (loop == Loop::masking) {
+          prepare_left(depth_, left.raw + i * left.kStride, static_cast<std::int32_t>(product_bias()), &masking_left);
+          masking_tile(depth_, masking_left, right.raw + j * right.kStride, tile);
+          add_to_totals(tile, to, {});
+          continue;
+        }
         if (loop == Loop::empty) std::fill_n(tile, kTileSize, 0);
         else scalar_tile(depth_, left.raw + i * left.kStride, right.raw + j * right.kStride, Slopes ? points : nullptr,
                          problem_.offset, tile);
@@ -202,7 +244,7 @@ class Product {
       }
       if (!clamping.empty()) run_clamping(clamping, j);
     }
-    for (int loop = 0; loop < 4; ++loop)
+    for (int loop = 0; loop < kLoops; ++loop)
       if (served[loop]) counts[loop] += served[loop];
   }
 

@@ -116,6 +116,14 @@ inline Span survey(std::int32_t* words, int count, int mantissa_bits, std::int32
   return span;
 }
 
+// Clears the words whose magnitude is below `least`.
+inline void purge(std::int32_t* words, int count, std::int32_t least) {
+  for (int i = 0; i < count; i += kLanes) {
+    const Int word = load(words + i);
+    store(words + i, word & ((word & splat(kMagnitude)) >= splat(least)));
+  }
+}
+
 // Replaces zeros by the code for zero and adds `bias` to the others. `in` and `out` may be the same.
 inline void encode(const std::int32_t* in, int count, std::int32_t bias, std::int32_t zero, std::int32_t* out) {
   for (int i = 0; i < count; i += kLanes) {

@@ -21,6 +21,9 @@ constexpr int kSlopeVectors = MF_LANES == 16 ? 1 : kTileVectors;
 
 static_assert(kTileRows % 4 == 0 && kTileColumns % 4 == 0, "panels are transposed in blocks of four");
 
+inline Int max(Int a, Int b) { return a > b ? a : b; }
+inline Int min(Int a, Int b) { return a < b ? a : b; }
+
 // Registers for Rows x Vectors sums. (An initializer list would be written to memory first.)
 template <int Rows, int Vectors>
 struct Sums {
@@ -105,6 +108,52 @@ void fast_slope_tile(int depth, const std::int32_t* left, const std::int32_t* ri
   }
 }
 
+// Left operand of the masking loop: what turns a right word into the product, and the right magnitude up to which the
+// product is zero.
+struct MaskingLeft {
+  std::int32_t addend[kDotChunk][kTileRows];
+  std::int32_t below[kDotChunk][kTileRows];
+};
+
+inline void prepare_left(int depth, const std::int32_t* raw, std::int32_t bias, MaskingLeft* out) {
+  std::int32_t *addends = &out->addend[0][0], *belows = &out->below[0][0];
+  for (int i = 0; i < depth * kTileRows; i += kLanes) {  // panels are padded to whole vectors
+    const Int word = load(raw + i), needed = splat(kMin - bias) - (word & splat(kMagnitude));
+    store(addends + i, word + splat(bias));
+    store(belows + i, word == 0 ? splat(INT32_MAX) : max(needed, splat(kMin)) - splat(1));
+  }
+}
+
+template <int Vectors>
+void masking_strip(int depth, const MaskingLeft& left, const std::int32_t* right, std::int32_t* tile) {
+  for (int first = 0; first < kTileRows; first += 4) {
+    Sums<4, Vectors> sums;
+    const std::int32_t* r = right;
+    for (int k = 0; k < depth; ++k, r += kTileColumns) {
+      Int words[Vectors], magnitudes[Vectors];
+      for (int v = 0; v < Vectors; ++v) {
+        words[v] = load(r + v * kLanes);
+        magnitudes[v] = words[v] & splat(kMagnitude);
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        const Int addend = splat(left.addend[k][first + i]), below = splat(left.below[k][first + i]);
+#pragma GCC unroll 4
+        for (int v = 0; v < Vectors; ++v)
+          sums.at[i][v] += as_float(magnitudes[v] > below ? words[v] + addend : Int{});
+      }
+    }
+    sums.store_to(tile + first * kTileColumns);
+  }
+}
+
+// Four vector instructions a product: finite operands whose products do not overflow. Two vectors at a time leave room
+// for the magnitudes.
+inline void masking_tile(int depth, const MaskingLeft& left, const std::int32_t* right, std::int32_t* tile) {
+  masking_strip<2>(depth, left, right, tile);
+  if constexpr (kTileVectors == 3) masking_strip<1>(depth, left, right + 2 * kLanes, tile + 2 * kLanes);
+}
+
 // Operands of the clamping loop. A product is max(min(x + y, upper), 0) + sign, all shifted down by kClampShift so
 // that the sum of magnitudes fits a word. The sign is that of the right word, or its inverse where the left one is
 // negative: both are stored, and the left operand holds the distance to the one it needs. In the same way a zero
@@ -130,8 +179,6 @@ struct ClampingRight {
 constexpr std::int32_t kShiftedZero = -(std::int32_t{1} << 30);
 constexpr std::int32_t kShiftedInf = kInf + kShiftedZero;
 
-inline Int max(Int a, Int b) { return a > b ? a : b; }
-inline Int min(Int a, Int b) { return a < b ? a : b; }
 
 inline void prepare_left(int depth, const std::int32_t* raw, std::int32_t bias, ClampingLeft* out) {
   std::int32_t *magnitudes = &out->magnitude[0][0], *signs = &out->sign_at[0][0], *uppers = &out->upper[0][0];

@@ -12,7 +12,9 @@
 //   - To make room below lo, all products of a chunk are scaled by a power of two (added to the left words) and the
 //     chunk sum is scaled back. Scaling commutes with rounding while nothing leaves the normal range.
 //
-// A tile that does not fit falls back to loops that clamp every product. Quantities here are magnitudes (words
+// An operand so small that its product with the largest of the other side is flushed counts as zero; that takes the
+// strays of a gradient out of the window. A tile that still does not fit falls back to a loop that masks the products
+// that are zero, and where some may overflow to one that clamps every product. Quantities here are magnitudes (words
 // without sign) in wide integers.
 #pragma once
 #include <algorithm>
@@ -40,7 +42,7 @@ struct Encoding {
   std::int32_t right_zero = 0;
 };
 
-enum class Loop { empty, fast, clamping, scalar };
+enum class Loop { empty, fast, masking, clamping, scalar };
 
 constexpr std::int64_t kTinyGap = 50 * std::int64_t{kStep};   // between a zero's product and lo
 constexpr std::int64_t kHeadroom = 9 * std::int64_t{kStep};   // for the sum of a chunk
@@ -59,18 +61,18 @@ inline Span whole(const std::vector<Span>& panels) {
   return all;
 }
 
-// The span that covers all but the outermost sixteenth of the panels, so that a stray value does not move the window.
-inline Span typical(const std::vector<Span>& panels) {
+// The span that covers all panels but the `cut` lowest and the `cut` highest, so that a stray value does not move the
+// window. Panels that stick out of the window take a slower loop.
+inline Span trimmed(const std::vector<Span>& panels, std::size_t divisor) {
   Span all = whole(panels);
-  if (panels.size() < 16) return all;
   std::vector<std::int64_t> lows, highs;
   for (const Span& panel : panels) {
     if (panel.empty()) continue;
     lows.push_back(panel.low);
     highs.push_back(panel.high);
   }
-  if (lows.empty()) return all;
-  const std::size_t cut = lows.size() / 16;
+  const std::size_t cut = divisor ? lows.size() / divisor : 0;
+  if (cut == 0) return all;
   std::nth_element(lows.begin(), lows.begin() + cut, lows.end());
   std::nth_element(highs.begin(), highs.end() - 1 - cut, highs.end());
   all.low = lows[cut];
@@ -78,10 +80,10 @@ inline Span typical(const std::vector<Span>& panels) {
   return all;
 }
 
-// `slack` is how far a right word may move inside the loop (0 for products; the carries of slopes).
-inline Encoding choose_encoding(const Span& left, const Span& right, std::int64_t slack) {
-  Encoding code;
-  if (left.empty() || right.empty() || !(left.zero || right.zero)) return code;
+// An encoding for panels within the two spans, and whether it serves all of them. `slack` is how far a right word may
+// move inside the loop (0 for products; the carries of slopes).
+inline bool encode_spans(const Span& left, const Span& right, std::int64_t slack, Encoding* code) {
+  if (left.empty() || right.empty()) return true;
   std::int64_t lowest = kSumFloor;
   if (left.zero) lowest = std::max(lowest, right.width() + slack + kTinyGap + kStep);
   if (right.zero) lowest = std::max(lowest, left.width() + slack + kTinyGap + kStep);
@@ -89,19 +91,28 @@ inline Encoding choose_encoding(const Span& left, const Span& right, std::int64_
   if (left.zero && right.zero) lowest = std::max(lowest, (std::int64_t{1} << 30) + (kTinyGap + slack) / 2 + kStep);
   const std::int64_t room = kInf - kHeadroom - slack - (lowest + left.width() + right.width());
   const std::int64_t spare = std::max<std::int64_t>(room, 0);
-  code.scale = floor_step(lowest + spare / 2 - (left.low + right.low));
+  code->scale = floor_step(lowest + spare / 2 - (left.low + right.low));
   const std::int64_t lift = spare / 4;
-  code.left_zero = static_cast<std::int32_t>(floor_step(lift - right.low) + kStep);
-  code.right_zero = static_cast<std::int32_t>(floor_step(lift - left.low - code.scale) + kStep);
+  code->left_zero = static_cast<std::int32_t>(floor_step(lift - right.low) + kStep);
+  code->right_zero = static_cast<std::int32_t>(floor_step(lift - left.low - code->scale) + kStep);
+  return room >= 0 && left.low + right.low >= kSumFloor;
+}
+
+// The encoding of a chunk with zeros: it gives up as few panels as will do, at most half.
+inline Encoding choose_encoding(const std::vector<Span>& left, const std::vector<Span>& right, std::int64_t slack) {
+  Encoding code;
+  for (const std::size_t divisor : {0, 32, 8, 4, 2})
+    if (encode_spans(trimmed(left, divisor), trimmed(right, divisor), slack, &code)) break;
   return code;
 }
 
-inline Loop choose_loop(const Span& left, const Span& right, const Encoding& code, std::int64_t slack) {
+// The loop for two panels; `maskable` if there is a masking loop for the kind of sum.
+inline Loop choose_loop(const Span& left, const Span& right, const Encoding& code, std::int64_t slack, bool maskable) {
   if (left.special || right.special) return Loop::scalar;
   if (left.empty() || right.empty()) return Loop::empty;
   const std::int64_t low = left.low + right.low, high = left.high + right.high + slack;
   const bool fits_word = low - kClampShift >= INT32_MIN && high - kClampShift <= INT32_MAX;
-  const Loop slow = fits_word ? Loop::clamping : Loop::scalar;
+  const Loop slow = maskable && high < kInf ? Loop::masking : fits_word ? Loop::clamping : Loop::scalar;
   const bool zeros = left.zero || right.zero;
   const bool plain = !zeros && code.scale == 0;
   if (plain) return low >= kMin && high < kInf ? Loop::fast : slow;
