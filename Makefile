@@ -83,7 +83,8 @@ $(VENV)/.stamp-install: $(VENV)/.stamp-venv pyproject.toml constraints.txt CMake
 	  echo "Install them (Debian: g++ and python3-dev) and run 'make -B install' to get the kernels."; \
 	fi; \
 	PATH="$(abspath $(BIN)):$$PATH" $(PIP) install -c constraints.txt --no-build-isolation \
-	  --config-settings=build-dir="$(abspath $(VENV))/build" --editable '.[dev]'
+	  --config-settings=build-dir="$(abspath $(VENV))/build" \
+	  --config-settings=cmake.define.MULFREE_WIDE_TARGET=ON --editable '.[dev]'
 	@touch $@
 
 clean: ## remove the virtual environment, the build folder and the tools' caches
