@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.ops.support import floats, same_bits, words
 from torch import Tensor
 
 import mulfree.functional as MF
 from mulfree.numerics import rows, scalar
+from tests.ops.support import floats, same_bits, words
 
 
 def powers(*shape: int, seed: int = 0) -> Tensor:
@@ -248,7 +248,10 @@ class TestLosses:
         losses = MF.cross_entropy(
             x, target, ignore_index=-1, reduction="none", label_smoothing=smoothing, derivative=derivative
         )
-        expected = [0 if t < 0 else rows.cross_entropy(words(row), t, smoothing) for row, t in zip(x, target.tolist())]
+        expected = [
+            0 if t < 0 else rows.cross_entropy(words(row), t, smoothing)
+            for row, t in zip(x, target.tolist(), strict=True)
+        ]
         assert words(losses) == expected
         (by_x,) = torch.autograd.grad(losses, x, delta)
         for i, t in enumerate(target.tolist()):

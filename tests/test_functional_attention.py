@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.ops.support import Log, same_bits
 
 import mulfree.functional as MF
+from tests.ops.support import Log, same_bits
 
 
 def test_dropout_keeps_and_rescales() -> None:

@@ -1,6 +1,7 @@
 #include "elementwise.hpp"
 
 #include "functions.hpp"
+#include "gelu.hpp"
 
 namespace mulfree::MF_TARGET {
 namespace {
@@ -78,19 +79,19 @@ const Operation operations[] = {
     operation<Unary<exp>>("exp"),
     operation<Unary<log>>("log"),
     operation<Unary<sqrt>>("sqrt"),
-    operation<Unary<gelu>>("gelu"),
+    operation<Unary<gelu_fast>>("gelu"),
     operation<Binary<exp2_grad>>("exp2_grad"),
     operation<Binary<log2_grad>>("log2_grad"),
     operation<Binary<d_exp<true>>>("exp_grad"),
     operation<Binary<d_log<true>>>("log_grad"),
     operation<Binary<d_sqrt<true>>>("sqrt_grad"),
-    operation<Binary<d_gelu<true>>>("gelu_grad"),
+    operation<Binary<d_gelu_fast<true>>>("gelu_grad"),
     operation<Binary<exp2_grad_approximate>>("exp2_grad_approximate"),
     operation<Binary<log2_grad_approximate>>("log2_grad_approximate"),
     operation<Binary<d_exp<false>>>("exp_grad_approximate"),
     operation<Binary<d_log<false>>>("log_grad_approximate"),
     operation<Binary<d_sqrt<false>>>("sqrt_grad_approximate"),
-    operation<Binary<d_gelu<false>>>("gelu_grad_approximate"),
+    operation<Binary<d_gelu_fast<false>>>("gelu_grad_approximate"),
 };
 
 }  // namespace

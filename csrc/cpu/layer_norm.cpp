@@ -53,8 +53,7 @@ struct Gradients {
   Int count;
 };
 
-// One row of the backward pass; adds its terms to `by_weight` and `by_bias`. False if the form does not apply, found
-// before anything was added.
+// One row of the backward pass; adds its terms to `by_weight` and `by_bias`.
 template <class Form, bool exact>
 void backward_row(const Gradients& shared, const float* grad, const float* x, Int middle, Int variance, Int root,
                   float* out, float* by_weight, float* by_bias) {
@@ -130,8 +129,9 @@ void layer_norm_grad(const float* grad, const float* x, const float* weight, con
   const std::int64_t n = shape.n;
   const Gradients shared{weight, is_tame(weight, n), n, splat(count)};
   const auto row_kernel = exact ? backward<true> : backward<false>;
-  // The gradients by weight and bias are sums over rows: one task takes the rows of one lane of one chunk, and a batch
-  // of chunks is in flight so that few chunks still occupy every thread.
+  // The gradients by weight and bias are sums over rows: one task takes the rows of a few neighbouring lanes of one
+  // chunk, and a batch of chunks is in flight so that few chunks still occupy every thread.
+  constexpr std::int64_t group = 8, groups = kSumLanes / group;
   const std::int64_t lane_block = 2 * n, chunk_block = kSumLanes * lane_block;
   const std::int64_t chunks = (shape.rows + kSumChunk - 1) / kSumChunk;
   const std::int64_t batch = std::clamp<std::int64_t>((1 << 19) / std::max<std::int64_t>(1, chunk_block), 1, 64);
@@ -139,13 +139,16 @@ void layer_norm_grad(const float* grad, const float* x, const float* weight, con
   std::vector<float> totals(lane_block);
   for (std::int64_t first = 0; first < chunks; first += batch) {
     const std::int64_t count_here = std::min(batch, chunks - first);
-    parallel_for(shape.threads, count_here * kSumLanes, [&](std::int64_t task) {
-      float* lane = lanes.data() + task * lane_block;
-      std::fill(lane, lane + lane_block, 0.0f);
-      const std::int64_t start = (first + task / kSumLanes) * kSumChunk;
+    parallel_for(shape.threads, count_here * groups, [&](std::int64_t task) {
+      float* own = lanes.data() + task * group * lane_block;
+      std::fill(own, own + group * lane_block, 0.0f);
+      const std::int64_t start = (first + task / groups) * kSumChunk;
       const std::int64_t stop = std::min<std::int64_t>(shape.rows, start + kSumChunk);
-      for (std::int64_t row = start + task % kSumLanes; row < stop; row += kSumLanes)
-        row_kernel(shared, grad + row * n, x + row * n, stats + 2 * row, out + row * n, lane, lane + n);
+      for (std::int64_t block = start + task % groups * group; block < stop; block += kSumLanes)
+        for (std::int64_t row = block; row < std::min(stop, block + group); ++row) {
+          float* lane = own + (row - block) * lane_block;
+          row_kernel(shared, grad + row * n, x + row * n, stats + 2 * row, out + row * n, lane, lane + n);
+        }
     });
     parallel_for(shape.threads, count_here,
                  [&](std::int64_t chunk) { fold_lanes(lanes.data() + chunk * chunk_block, lane_block); });

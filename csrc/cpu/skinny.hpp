@@ -19,7 +19,7 @@ constexpr int kSkinnySums = 8;      // vectors in registers
 
 inline bool is_skinny(const MatmulProblem& problem, const Matrix& right) {
   return problem.rows <= kSkinnyRows && problem.format == Format::float32 && problem.mantissa_bits == 23 &&
-         right.column_stride == 1 && std::abs(std::int64_t{problem.offset}) <= 4 * kStep;
+         right.column_stride == 1 && std::abs(std::int64_t{problem.offset}) <= kLargestOffset;
 }
 
 // Left words of one chunk.

@@ -45,6 +45,7 @@ enum class Loop { empty, fast, clamping, scalar };
 constexpr std::int64_t kTinyGap = 50 * std::int64_t{kStep};   // between a zero's product and lo
 constexpr std::int64_t kHeadroom = 9 * std::int64_t{kStep};   // for the sum of a chunk
 constexpr std::int64_t kSumFloor = 24 * std::int64_t{kStep};  // products from here up have no denormal sums
+constexpr std::int64_t kLargestOffset = 64 * std::int64_t{kStep};  // compensation beyond it goes the scalar way
 constexpr std::int64_t kClampShift = std::int64_t{1} << 30;   // the clamping loop's sums are shifted to fit a word
 
 inline Span whole(const std::vector<Span>& panels) {

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.ops.support import same_bits
 from torch import Tensor
 
 import mulfree.functional as MF
+from tests.ops.support import same_bits
 
 
 def twice(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

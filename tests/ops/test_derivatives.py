@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.ops.support import floats, same_bits, words
 from torch import Tensor
 
 import mulfree.functional as MF
 from mulfree.functional import Derivative
 from mulfree.numerics import rows, scalar
+from tests.ops.support import floats, same_bits, words
 
 POINTS = torch.tensor([0.3, 0.8, 1.3, 2.6, 5.2])
 STEP = 2.0**-10

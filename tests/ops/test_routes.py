@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.ops.support import Log, same_bits
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 import mulfree.functional as MF
 from mulfree.functional import Derivative
+from tests.ops.support import Log, same_bits
 
 TARGET = torch.tensor([0, 2, -100, 1])
 
@@ -96,6 +96,14 @@ def test_functorch_gradient_is_refused_by_torch() -> None:
     """torch does not transform custom operations; a direct call would have returned zeros instead."""
     with pytest.raises(RuntimeError, match="functorch"):
         torch.func.grad(lambda v: MF.sum(MF.mul(v, v)))(torch.tensor([1.5, -3.0]))
+
+
+def test_forward_mode_is_refused() -> None:
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(torch.ones(2), torch.ones(2))
+        with pytest.raises(NotImplementedError, match="forward-mode"):
+            MF.mul(dual, 2.0)
+        assert same_bits(MF.mul(torch.ones(2), 2.0), torch.full((2,), 2.0))
 
 
 def test_compiles_as_one_graph() -> None:

@@ -21,21 +21,22 @@ def _operand(matrix: Tensor, batch: torch.Size) -> Operand:
     return matrix.data_ptr(), row_stride, column_stride, batch_strides
 
 
+def _batch(*matrices: Tensor) -> torch.Size:
+    """The broadcast batch shape; equal shapes, the common case, are not worth torch's general function."""
+    shapes = {matrix.shape[:-2] for matrix in matrices}
+    return shapes.pop() if len(shapes) == 1 else torch.broadcast_shapes(*shapes)
+
+
 class CPUProducts:
     """The two product methods of ``contract.Backend``."""
 
     def matmul(
         self, a: Tensor, b: Tensor, bias: Tensor | None = None, mantissa_bits: int = 23, offset: int = 0
     ) -> Tensor:
-        if a.dim() == b.dim() == 2:
-            batch = torch.Size()
-        else:
-            batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        return self._run(a, b, None, bias, batch, mantissa_bits, offset)
+        return self._run(a, b, None, bias, _batch(a, b), mantissa_bits, offset)
 
     def matmul_grad(self, p: Tensor, q: Tensor, grad: Tensor, mantissa_bits: int = 23, offset: int = 0) -> Tensor:
-        batch = torch.broadcast_shapes(p.shape[:-2], q.shape[:-2], grad.shape[:-2])
-        return self._run(grad, q.mT, p, None, batch, mantissa_bits, offset)
+        return self._run(grad, q.mT, p, None, _batch(p, q, grad), mantissa_bits, offset)
 
     @staticmethod
     def _run(

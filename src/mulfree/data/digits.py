@@ -42,7 +42,7 @@ def load_digits() -> Digits:
 
     The pixels, whole numbers from 0 to 16, are scaled by 1/16. That is data preparation, and exact.
     """
-    from sklearn.datasets import load_digits as read  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits as read
 
     source = read()
     images = torch.from_numpy(source.images).to(torch.float32).div(16).unsqueeze(1)

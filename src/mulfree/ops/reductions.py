@@ -8,14 +8,16 @@ from torch import Tensor
 
 from mulfree.backends.rounding import round_to
 from mulfree.backends.select import for_device
-from mulfree.ops.checks import check_float
+from mulfree.ops.checks import are_plain, check_float
 from mulfree.ops.registry import define
 
 
 def _sum(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    backend = for_device(x.device)
+    if are_plain(x):
+        return backend.sum(x, tuple(dims), keepdim)
     dtype = check_float("sum", "input", x)
-    result = for_device(x.device).sum(x.float(), tuple(dims), keepdim)
-    return round_to(result, dtype)
+    return round_to(backend.sum(x.float(), tuple(dims), keepdim), dtype)
 
 
 def _sum_fake(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:

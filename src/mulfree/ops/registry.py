@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.library import Library
 
 Kernel = Callable[..., Any]
@@ -74,6 +75,8 @@ def define(
     differentiable = _direct_function(name, kernel, setup, derivative)
 
     def call(*args: Any) -> Any:
+        if forward_ad._current_level >= 0:
+            _refuse_tangents(name, args)
         if (
             _is_compiling()
             or _dispatch_modes()
@@ -126,6 +129,13 @@ def _direct_function(name: str, kernel: Kernel, setup: Setup, derivative: Kernel
     function = type(f"Mulfree_{name}", (torch.autograd.Function,), methods)
     direct: Kernel = super(torch.autograd.Function, function).apply  # type: ignore[misc]
     return direct
+
+
+def _refuse_tangents(name: str, args: tuple[Any, ...]) -> None:
+    """torch would drop the tangents of a custom operation without a word."""
+    for x in args:
+        if isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None:  # type: ignore[no-untyped-call]
+            raise NotImplementedError(f"mulfree::{name} does not support forward-mode differentiation")
 
 
 def _no_derivative(name: str) -> Kernel:

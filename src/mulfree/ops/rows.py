@@ -138,7 +138,7 @@ def _cross_entropy(
     losses, stats = for_device(x.device).cross_entropy(
         x.float().contiguous(), target.contiguous(), ignore_index, label_smoothing
     )
-    counted = torch.full((), float(count), dtype=_FLOAT, device=x.device)
+    counted = torch.scalar_tensor(float(count), dtype=_FLOAT, device=x.device)
     return round_to(losses, dtype), counted, stats
 
 

@@ -40,7 +40,7 @@ class TrainingConfig:
         ConfigError: a value out of its range.
     """
 
-    epochs: int = 20
+    epochs: int = 30
     batch_size: int = 64
     lr: float = 2e-3
     weight_decay: float = 0.05

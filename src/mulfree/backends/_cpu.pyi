@@ -1,0 +1,99 @@
+"""Signatures of the compiled kernels. Tensors are addresses of contiguous memory unless strides are given."""
+
+from collections.abc import Sequence
+
+def targets() -> list[str]: ...
+def target() -> str: ...
+def choose(name: str, /) -> None: ...
+def set_thread_team(team: int, /) -> None: ...
+def operations() -> list[str]: ...
+def flat(code: int, out: int, a: int, b: int, c: int, n: int, offset: int, threads: int, /) -> None: ...
+def broadcast(
+    code: int,
+    out: int,
+    operands: Sequence[int],
+    sizes: Sequence[int],
+    strides: Sequence[Sequence[int]],
+    offset: int,
+    threads: int,
+    /,
+) -> None: ...
+def sum(x: int, out: int, outer: int, n: int, inner: int, threads: int, /) -> None: ...
+def softmax(x: int, out: int, stats: int, rows: int, n: int, threads: int, /) -> None: ...
+def softmax_grad(grad: int, x: int, stats: int, out: int, rows: int, n: int, exact: bool, threads: int, /) -> None: ...
+def log_softmax(x: int, out: int, stats: int, rows: int, n: int, threads: int, /) -> None: ...
+def log_softmax_grad(
+    grad: int, x: int, stats: int, out: int, rows: int, n: int, exact: bool, threads: int, /
+) -> None: ...
+def logsumexp(x: int, out: int, stats: int, rows: int, n: int, threads: int, /) -> None: ...
+def logsumexp_grad(
+    grad: int, x: int, stats: int, out: int, rows: int, n: int, exact: bool, threads: int, /
+) -> None: ...
+def cross_entropy(
+    x: int,
+    target: int,
+    out: int,
+    stats: int,
+    rows: int,
+    n: int,
+    ignore_index: int,
+    smooth: bool,
+    by_target: int,
+    by_class: int,
+    threads: int,
+    /,
+) -> None: ...
+def cross_entropy_grad(
+    grad: int,
+    x: int,
+    target: int,
+    stats: int,
+    out: int,
+    rows: int,
+    n: int,
+    ignore_index: int,
+    smooth: bool,
+    by_target: int,
+    by_class: int,
+    exact: bool,
+    threads: int,
+    /,
+) -> None: ...
+def layer_norm(
+    x: int, weight: int, bias: int, out: int, stats: int, rows: int, n: int, eps: int, count: int, threads: int, /
+) -> None: ...
+def layer_norm_grad(
+    grad: int,
+    x: int,
+    weight: int,
+    stats: int,
+    out: int,
+    by_weight: int,
+    by_bias: int,
+    rows: int,
+    n: int,
+    count: int,
+    exact: bool,
+    threads: int,
+    /,
+) -> None: ...
+def adamw(
+    param: int, grad: int, exp_avg: int, exp_avg_sq: int, n: int, scalars: Sequence[int], threads: int, /
+) -> None: ...
+
+MAX_BATCH_DIMS: int
+
+def matmul(
+    left: tuple[int, int, int, list[int]],
+    right: tuple[int, int, int, list[int]],
+    slope: tuple[int, int, int, list[int]] | None,
+    out: int,
+    bias: int,
+    sizes: Sequence[int],
+    batch_sizes: Sequence[int],
+    format: int,
+    mantissa_bits: int,
+    offset: int,
+    threads: int,
+) -> None: ...
+def take_tile_counts() -> tuple[int, int, int, int]: ...

@@ -1,0 +1,75 @@
+"""Gradient clipping against torch's, and its formula."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import mulfree.functional as MF
+from mulfree.optim import clip_grad_norm_, clip_grad_value_
+from tests.ops.support import Log, same_bits
+
+
+def parameters(*grads: torch.Tensor | None) -> list[torch.nn.Parameter]:
+    found = []
+    for grad in grads:
+        p = torch.nn.Parameter(torch.zeros(2, dtype=torch.float32 if grad is None else grad.dtype))
+        p.grad = None if grad is None else grad.clone()
+        found.append(p)
+    return found
+
+
+A, B = torch.tensor([3.0, -0.7]), torch.tensor([0.1, 1.9])
+
+
+def test_norm_and_factor() -> None:
+    norm = clip_grad_norm_(ps := parameters(A, None, B), 1.0)
+    squares = torch.stack([MF.sum(MF.mul(A, A)), MF.sum(MF.mul(B, B))])
+    assert same_bits(norm, MF.sqrt(MF.sum(squares)))
+    factor = MF.div(1.0, norm + 1e-6)
+    assert ps[0].grad is not None and ps[2].grad is not None
+    assert same_bits(ps[0].grad, MF.mul(A, factor))
+    assert same_bits(ps[2].grad, MF.mul(B, factor))
+    theirs = torch.nn.utils.clip_grad_norm_(parameters(A, B), 1.0)
+    assert torch.allclose(norm, theirs, rtol=0.15)
+
+
+def test_small_gradients_stay() -> None:
+    ps = parameters(A, B)
+    clip_grad_norm_(ps, 100.0)
+    assert ps[0].grad is not None
+    assert same_bits(ps[0].grad, A)
+
+
+def test_infinite_norm_single_tensor_and_half_precision() -> None:
+    ps = parameters(A, B)
+    assert clip_grad_norm_(iter(ps), 1.5, math.inf) == 3.0
+    (half,) = parameters(torch.tensor([300.0, 400.0], dtype=torch.float16))
+    norm = clip_grad_norm_(half, 1.0)  # squares beyond float16's range
+    assert norm.isfinite()
+    assert half.grad is not None and half.grad.dtype is torch.float16
+    assert clip_grad_norm_([], 1.0) == 0.0
+
+
+def test_errors() -> None:
+    with pytest.raises(NotImplementedError, match="norm_type"):
+        clip_grad_norm_(parameters(A), 1.0, 1.0)
+    with pytest.raises(RuntimeError, match="nan"):
+        clip_grad_norm_(parameters(A * math.nan), 1.0, error_if_nonfinite=True)
+
+
+def test_values() -> None:
+    ps = parameters(A, B)
+    clip_grad_value_(ps, 0.5)
+    assert ps[0].grad is not None
+    assert same_bits(ps[0].grad, A.clamp(-0.5, 0.5))
+
+
+def test_nothing_multiplies() -> None:
+    with Log() as log:
+        clip_grad_norm_(parameters(A, B), 1.0)
+    assert not any(
+        name.startswith(("aten.mul", "aten.div", "aten.pow", "aten.linalg", "aten.norm")) for name in log.names
+    )
