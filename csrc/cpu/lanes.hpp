@@ -1,6 +1,6 @@
 // What vector types cannot say by themselves, each with a plain fallback: conversion with rounding, tests over all
-// lanes, partial loads and stores. The branches of __AVX512F__ are the only code that the target `wide` does not
-// stand in for (docs/architecture.md, Testing).
+// lanes, partial loads and stores. The branches of __AVX512F__ are the only code for 16 lanes that the target
+// `wide` does not run (docs/architecture.md, Testing).
 #pragma once
 #include "simd.hpp"
 #if defined(__x86_64__)
