@@ -55,22 +55,25 @@ struct Panels {
   std::vector<Span> spans;
   Buffer raw_buffer, encoded_buffer;
 
-  void resize(std::int64_t new_lines) {
+  // `biased` panels are encoded even where there is no zero.
+  void resize(std::int64_t new_lines, bool biased) {
     lines = new_lines;
     count = (lines + Width - 1) / Width;
     raw = raw_buffer.take(count * kStride);
+    encoded = biased ? encoded_buffer.take(count * kStride) : raw;
     spans.resize(count);
   }
 
   static int padded(int depth) { return (Width * depth + kLanes - 1) / kLanes * kLanes; }
 
   void load_panel(std::int64_t panel, const MatmulProblem& problem, const void* data, std::int64_t line_stride,
-                  std::int64_t step, int depth) {
+                  std::int64_t step, int depth, std::int32_t bias) {
     std::int32_t* words = raw + panel * kStride;
     const int lines_here = static_cast<int>(std::min<std::int64_t>(Width, lines - panel * Width));
     pack<Width>(data, problem.format, line_stride, step, lines_here, depth, words);
     for (int i = Width * depth; i < padded(depth); ++i) words[i] = words[0];
-    spans[panel] = survey(words, padded(depth), problem.mantissa_bits);
+    spans[panel] = survey(words, padded(depth), problem.mantissa_bits, bias,
+                          encoded == raw ? nullptr : encoded + panel * kStride);
   }
 
   void encode_panel(std::int64_t panel, int depth, std::int32_t bias, std::int32_t zero) {
@@ -102,9 +105,9 @@ class Product {
     row_ = row, column_ = column, k_ = k;
     depth_ = static_cast<int>(std::min<std::int64_t>(kDotChunk, problem_.depth - k));
     auto& [left, right] = space_;
-    left.resize(std::min(kBlockRows, problem_.rows - row));
-    right.resize(std::min(kBlockColumns, problem_.columns - column));
-    parallel_for(threads_, left.count + right.count, [&](std::int64_t i) {
+    left.resize(std::min(kBlockRows, problem_.rows - row), true);
+    right.resize(std::min(kBlockColumns, problem_.columns - column), false);
+    each(left.count + right.count, [&](std::int64_t i) {
       if (i < left.count) load_left(i);
       else load_right(i - left.count);
     });
@@ -112,7 +115,7 @@ class Product {
     const std::int64_t group = std::max<std::int64_t>(1, kLeftBytesPerJob / (4 * kTileRows * kDotChunk));
     const std::int64_t row_groups = (left.count + group - 1) / group;
     const std::int64_t per_row_group = std::max<std::int64_t>(1, std::min<std::int64_t>(right.count, 4 * threads_));
-    parallel_for(threads_, row_groups * per_row_group, [&](std::int64_t job) {
+    each(row_groups * per_row_group, [&](std::int64_t job) {
       const std::int64_t part = job % per_row_group, first = job / per_row_group * group;
       run_tiles(first, std::min(first + group, left.count), right.count * part / per_row_group,
                 right.count * (part + 1) / per_row_group);
@@ -122,7 +125,7 @@ class Product {
   void load_left(std::int64_t panel) {
     const std::int64_t at = (row_ + panel * kTileRows) * left_.row_stride + k_ * left_.column_stride;
     space_.left.load_panel(panel, problem_, left_.shifted(at, problem_.format).data, left_.row_stride,
-                           left_.column_stride, depth_);
+                           left_.column_stride, depth_, static_cast<std::int32_t>(product_bias()));
     Span& span = space_.left.spans[panel];
     if (span.empty()) return;
     const std::int64_t bias = product_bias();
@@ -133,7 +136,7 @@ class Product {
   void load_right(std::int64_t panel) {
     const std::int64_t at = (column_ + panel * kTileColumns) * right_.column_stride + k_ * right_.row_stride;
     space_.right.load_panel(panel, problem_, right_.shifted(at, problem_.format).data, right_.column_stride,
-                            right_.row_stride, depth_);
+                            right_.row_stride, depth_, 0);
     Span& span = space_.right.spans[panel];
     if (!Slopes || span.empty()) return;
     // What enters the sum is the exponent of the word plus a mantissa and the offset; that must not leave the word.
@@ -147,18 +150,19 @@ class Product {
 
   void encode_panels() {
     auto& [left, right] = space_;
-    const bool zeros_right = whole(right.spans).zero;
-    code_ = choose_encoding(typical(left.spans), typical(right.spans), slack_);
-    left.encoded = left.encoded_buffer.take(left.count * left.kStride);
-    right.encoded = zeros_right ? right.encoded_buffer.take(right.count * right.kStride) : right.raw;
-    const auto bias = static_cast<std::int32_t>(product_bias() + code_.scale);
-    parallel_for(threads_, left.count + (zeros_right ? right.count : 0), [&](std::int64_t i) {
-      if (i < left.count) left.encode_panel(i, depth_, bias, code_.left_zero);
-      else right.encode_panel(i - left.count, depth_, 0, code_.right_zero);
-    });
-    // Mostly one decision serves all tiles.
     all_left_ = whole(left.spans);
     all_right_ = whole(right.spans);
+    code_ = {};
+    if (all_left_.zero || all_right_.zero) {
+      code_ = choose_encoding(typical(left.spans), typical(right.spans), slack_);
+      if (all_right_.zero) right.encoded = right.encoded_buffer.take(right.count * right.kStride);
+      const auto bias = static_cast<std::int32_t>(product_bias() + code_.scale);
+      each(left.count + (all_right_.zero ? right.count : 0), [&](std::int64_t i) {
+        if (i < left.count) left.encode_panel(i, depth_, bias, code_.left_zero);
+        else right.encode_panel(i - left.count, depth_, 0, code_.right_zero);
+      });
+    }
+    // Mostly one decision serves all tiles.
     all_fast_ = choose_loop(all_left_, all_right_, code_, slack_) == Loop::fast;
   }
 
@@ -169,47 +173,69 @@ class Product {
   }
 
   void run_tiles(std::int64_t first_row, std::int64_t last_row, std::int64_t first_column, std::int64_t last_column) {
-    thread_local std::unique_ptr<ClampingLeft> clamping_left = std::make_unique<ClampingLeft>();
-    thread_local std::unique_ptr<ClampingRight> clamping_right = std::make_unique<ClampingRight>();
-    ClampingLeft& clamping_l = *clamping_left;
-    ClampingRight& clamping_r = *clamping_right;
     std::int64_t served[4] = {};
     alignas(64) std::int32_t tile[kTileSize], points[kTileSize], mantissas[kTileSize];
     const auto& [left, right] = space_;
+    std::vector<std::int64_t> clamping;  // left panels
     for (std::int64_t j = first_column; j < last_column; ++j) {
-      const std::int32_t* raw_right = right.raw + j * right.kStride;
-      bool prepared = false;
+      clamping.clear();
       for (std::int64_t i = first_row; i < last_row; ++i) {
-        const std::int32_t* raw_left = left.raw + i * left.kStride;
         const Span &a = all_fast_ ? all_left_ : left.spans[i], &b = all_fast_ ? all_right_ : right.spans[j];
         const Destination to = destination(i, j);
-        prefetch(to);
         Loop loop = all_fast_ ? Loop::fast : choose_loop(a, b, code_, slack_);
         if (Slopes && load_points(to, points, mantissas)) loop = Loop::scalar;
         ++served[static_cast<int>(loop)];
-        switch (loop) {
-          case Loop::empty:
-            std::fill_n(tile, kTileSize, 0);
-            break;
-          case Loop::fast:
-            run_fast(to, left.encoded + i * left.kStride, right.encoded + j * right.kStride, mantissas, tile);
-            break;
-          case Loop::clamping:
-            if (!prepared) prepare_right(depth_, raw_right, &clamping_r);
-            prepared = true;
-            prepare_left(depth_, raw_left, static_cast<std::int32_t>(product_bias()) + kShiftedZero, &clamping_l);
-            (a.zero || b.zero ? clamping_tile<Slopes, true> : clamping_tile<Slopes, false>)(
-                depth_, clamping_l, clamping_r, mantissas, tile);
-            break;
-          case Loop::scalar:
-            scalar_tile(depth_, raw_left, raw_right, Slopes ? points : nullptr, problem_.offset, tile);
-            break;
+        if (loop == Loop::clamping) {
+          clamping.push_back(i);
+          continue;
         }
-        add_to_totals(tile, to, loop == Loop::fast ? undo(a, b) : Undo{});
+        prefetch(to);
+        if (loop == Loop::fast) {
+          run_fast(to, left.encoded + i * left.kStride, right.encoded + j * right.kStride, mantissas, tile);
+          add_to_totals(tile, to, undo(a, b));
+          continue;
+        }
+        if (loop == Loop::empty) std::fill_n(tile, kTileSize, 0);
+        else scalar_tile(depth_, left.raw + i * left.kStride, right.raw + j * right.kStride, Slopes ? points : nullptr,
+                         problem_.offset, tile);
+        add_to_totals(tile, to, {});
       }
+      if (!clamping.empty()) run_clamping(clamping, j);
     }
     for (int loop = 0; loop < 4; ++loop)
       if (served[loop]) counts[loop] += served[loop];
+  }
+
+  // The tiles of one column of panels that need the clamping loop, part by part of the chunk.
+  void run_clamping(const std::vector<std::int64_t>& rows, std::int64_t j) {
+    thread_local Buffer sums_buffer;
+    alignas(64) static thread_local ClampingLeft clamping_left;
+    alignas(64) static thread_local ClampingRight clamping_right;
+    alignas(64) std::int32_t points[kTileSize], mantissas[kTileSize];
+    const auto& [left, right] = space_;
+    const std::int64_t count = static_cast<std::int64_t>(rows.size());
+    std::int32_t* sums = sums_buffer.take(count * kTileSize);
+    std::fill_n(sums, count * kTileSize, 0);
+    const auto bias = static_cast<std::int32_t>(product_bias()) + kShiftedZero;
+    for (int k = 0; k < depth_; k += kClampingDepth) {
+      const int depth = std::min(kClampingDepth, depth_ - k);
+      prepare_right(depth, right.raw + j * right.kStride + k * kTileColumns, &clamping_right);
+      for (std::int64_t n = 0; n < count; ++n) {
+        const std::int64_t i = rows[n];
+        if (Slopes) load_points(destination(i, j), points, mantissas);
+        prepare_left(depth, left.raw + i * left.kStride + k * kTileRows, bias, &clamping_left);
+        (left.spans[i].zero || right.spans[j].zero ? clamping_tile<Slopes, true> : clamping_tile<Slopes, false>)(
+            depth, clamping_left, clamping_right, mantissas, sums + n * kTileSize);
+      }
+    }
+    for (std::int64_t n = 0; n < count; ++n) add_to_totals(sums + n * kTileSize, destination(rows[n], j), {});
+  }
+
+  // Runs body(0 .. count-1), shared between the threads of this product.
+  template <class Body>
+  void each(std::int64_t count, Body&& body) {
+    if (threads_ > 1) return parallel_for(threads_, count, body);
+    for (std::int64_t i = 0; i < count; ++i) body(i);
   }
 
   void run_fast(const Destination& to, const std::int32_t* left, const std::int32_t* right,
@@ -241,7 +267,7 @@ class Product {
     if (to.rows < kTileRows) std::fill_n(points, kTileSize, 0);
     pack<kTileColumns>(corner.data, problem_.format, corner.column_stride, corner.row_stride, to.columns, to.rows,
                        points);
-    const bool special = survey(points, kTileSize, problem_.mantissa_bits).special;
+    const bool special = survey(points, kTileSize, problem_.mantissa_bits, 0, nullptr).special;
     encode_mantissas(points, mantissas);
     return special;
   }

@@ -70,8 +70,9 @@ void pack(const void* data, Format format, std::int64_t line_stride, std::int64_
     for (int i = 0; i < Width; ++i) out[k * Width + i] = read(data, lines[i] + k * step, format);
 }
 
-// Flushes and narrows packed words in place; zeros become +0. Returns the span of their magnitudes.
-inline Span survey(std::int32_t* words, int count, int mantissa_bits) {
+// Flushes and narrows packed words in place; zeros become +0. Writes them plus `bias` to `encoded`, which is right
+// where there are no zeros (see encode). Returns the span of their magnitudes.
+inline Span survey(std::int32_t* words, int count, int mantissa_bits, std::int32_t bias, std::int32_t* encoded) {
   const int drop = 23 - mantissa_bits;
   Int low = splat(INT32_MAX), high = Int{}, smallest = splat(INT32_MAX);
   for (int i = 0; i < count; i += kLanes) {
@@ -86,6 +87,7 @@ inline Span survey(std::int32_t* words, int count, int mantissa_bits) {
     word = (magnitude | (word & splat(kSign))) & normal;
     magnitude = magnitude & normal;
     store(words + i, word);
+    if (encoded) store(encoded + i, word + splat(bias));
     smallest = magnitude < smallest ? magnitude : smallest;
     const Int positive = magnitude | (~normal & splat(kMagnitude));
     low = positive < low ? positive : low;

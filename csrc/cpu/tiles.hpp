@@ -33,6 +33,13 @@ struct Sums {
       for (int v = 0; v < Vectors; ++v) at[i][v] = Float{};
   }
 
+  void load_from(const std::int32_t* tile) {
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < Vectors; ++v) at[i][v] = as_float(load(tile + i * kTileColumns + v * kLanes));
+  }
+
   void store_to(std::int32_t* tile) const {
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i)
@@ -101,11 +108,13 @@ void fast_slope_tile(int depth, const std::int32_t* left, const std::int32_t* ri
 // Operands of the clamping loop. A product is max(min(x + y, upper), 0) + sign, all shifted down by kClampShift so
 // that the sum of magnitudes fits a word. The sign is that of the right word, or its inverse where the left one is
 // negative: both are stored, and the left operand holds the distance to the one it needs. In the same way a zero
-// reaches an upper limit of zero.
+// reaches an upper limit of zero. They are prepared for a part of a chunk at a time, to stay in the first-level cache.
+constexpr int kClampingDepth = 64;
+
 struct ClampingLeft {
-  std::int32_t magnitude[kDotChunk][kTileRows];
-  std::int32_t sign_at[kDotChunk][kTileRows];  // distance in words from ClampingRight::Row::magnitude
-  std::int32_t upper[kDotChunk][kTileRows];    // limit of the product: zero where the left word is zero
+  std::int32_t magnitude[kClampingDepth][kTileRows];
+  std::int32_t sign_at[kClampingDepth][kTileRows];  // distance in words from ClampingRight::Row::magnitude
+  std::int32_t upper[kClampingDepth][kTileRows];    // limit of the product: zero where the left word is zero
 };
 
 struct ClampingRight {
@@ -115,7 +124,7 @@ struct ClampingRight {
     std::int32_t flipped[kTileColumns];
     std::int32_t upper[kTileColumns];
   };
-  Row rows[kDotChunk];
+  Row rows[kClampingDepth];
 };
 
 constexpr std::int32_t kShiftedZero = -(std::int32_t{1} << 30);
@@ -146,7 +155,8 @@ inline void prepare_right(int depth, const std::int32_t* raw, ClampingRight* out
     }
 }
 
-// Five vector instructions a product (seven for slopes): any finite operands. `mantissas` is null for products.
+// Five vector instructions a product (seven for slopes): any finite operands. Goes on from the sums in `tile`.
+// `mantissas` is a tile, null for products.
 template <bool Slopes, bool Zeros>
 void clamping_tile(int depth, const ClampingLeft& left, const ClampingRight& right, const std::int32_t* mantissas,
                    std::int32_t* tile) {
@@ -154,6 +164,7 @@ void clamping_tile(int depth, const ClampingLeft& left, const ClampingRight& rig
   constexpr int kBlock = 4;  // rows at a time
   for (int first = 0; first < kTileRows; first += kBlock) {
     Sums<kBlock, kTileVectors> sums;
+    sums.load_from(tile + first * kTileColumns);
     for (int k = 0; k < depth; ++k) {
       const ClampingRight::Row& row = right.rows[k];
 #pragma GCC unroll 4
