@@ -15,7 +15,8 @@ namespace mulfree::MF_TARGET {
 
 constexpr int kSkinnyRows = 8;      // up to here
 constexpr int kSkinnyRowsAtOnce = 4;
-constexpr int kSkinnySums = 8;      // vectors in registers
+constexpr int kSkinnySums = 2048;   // of a job, kept in the first-level cache
+constexpr int kSkinnyDepth = 8;     // right rows read side by side
 
 inline bool is_skinny(const MatmulProblem& problem, const Matrix& right) {
   return problem.rows <= kSkinnyRows && problem.format == Format::float32 && problem.mantissa_bits == 23 &&
@@ -45,43 +46,45 @@ inline void load_skinny(const MatmulProblem& problem, const Matrix& left, std::i
     }
 }
 
-// Sums of one chunk for Rows x Vectors outputs. False if a product may leave the format.
-template <int Rows, int Vectors>
-bool skinny_tile(int depth, const SkinnyLeft& left, const std::int32_t* right, std::int64_t stride,
-                 Int (&sums_out)[Rows][Vectors]) {
-  Float sums[Rows][Vectors];
+// Adds one chunk to the sums of Rows x `vectors` outputs, a few rows of the right matrix at a time so that memory is
+// read in order. False if a product may leave the format.
+template <int Rows>
+bool skinny_sums(int depth, const SkinnyLeft& left, const std::int32_t* right, std::int64_t stride, int vectors,
+                 std::int32_t (*sums)[kSkinnySums / Rows]) {
   Int top = Int{};
-  for (auto& row : sums)
-    for (Float& sum : row) sum = Float{};
-  for (int k = 0; k < depth; ++k, right += stride) {
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) {
-      const Int word = load(right + v * kLanes), magnitude = word & splat(kMagnitude);
-      top = magnitude > top ? magnitude : top;
-#pragma GCC unroll 8
-      for (int r = 0; r < Rows; ++r)
-        sums[r][v] += as_float((word + splat(left.addend[k][r])) & (magnitude > splat(left.below[k][r])));
+  for (int first = 0; first < depth; first += kSkinnyDepth) {
+    const int last = std::min(first + kSkinnyDepth, depth);
+    for (int v = 0; v < vectors * kLanes; v += kLanes) {
+      Float sum[Rows];
+      for (int r = 0; r < Rows; ++r) sum[r] = as_float(load(sums[r] + v));
+      const std::int32_t* words = right + first * stride + v;
+      for (int k = first; k < last; ++k, words += stride) {
+        const Int word = load(words), magnitude = word & splat(kMagnitude);
+        top = magnitude > top ? magnitude : top;
+        for (int r = 0; r < Rows; ++r)
+          sum[r] += as_float((word + splat(left.addend[k][r])) & (magnitude > splat(left.below[k][r])));
+      }
+      for (int r = 0; r < Rows; ++r) store(sums[r] + v, as_int(sum[r]));
     }
   }
   std::int32_t highest = 0;
   for (int lane = 0; lane < kLanes; ++lane) highest = std::max<std::int32_t>(highest, top[lane]);
-  for (int r = 0; r < Rows; ++r)
-    for (int v = 0; v < Vectors; ++v) sums_out[r][v] = as_int(sums[r][v]);
   return highest < kInf && std::int64_t{highest} + left.highest < kInf;
 }
 
-template <int Rows, int Vectors>
+template <int Rows>
 bool skinny_columns(const MatmulProblem& problem, const SkinnyLeft* chunks, const std::int32_t* right,
-                    std::int64_t stride, float* out, const float* bias) {
+                    std::int64_t stride, float* out, const float* bias, int vectors) {
+  alignas(64) std::int32_t sums[Rows][kSkinnySums / Rows];
   for (std::int64_t k = 0; k < problem.depth; k += kDotChunk, ++chunks) {
     const int depth = static_cast<int>(std::min<std::int64_t>(kDotChunk, problem.depth - k));
-    Int sums[Rows][Vectors];
-    if (!skinny_tile<Rows, Vectors>(depth, *chunks, right + k * stride, stride, sums)) return false;
+    for (auto& row : sums) std::memset(row, 0, vectors * kLanes * 4);
+    if (!skinny_sums<Rows>(depth, *chunks, right + k * stride, stride, vectors, sums)) return false;
     for (int r = 0; r < Rows; ++r)
-      for (int v = 0; v < Vectors; ++v) {
-        float* target = out + r * problem.columns + v * kLanes;
-        const float* addend = bias ? bias + v * kLanes : nullptr;
-        store(target, total_of(sums[r][v], {}, target, addend, k == 0, k + depth == problem.depth));
+      for (int v = 0; v < vectors * kLanes; v += kLanes) {
+        float* target = out + r * problem.columns + v;
+        store(target, total_of(load(sums[r] + v), {}, target, bias ? bias + v : nullptr, k == 0,
+                               k + depth == problem.depth));
       }
   }
   return true;
@@ -92,15 +95,16 @@ template <int Rows>
 bool skinny_rest(const MatmulProblem& problem, const SkinnyLeft* chunks, const std::int32_t* right,
                  std::int64_t stride, float* out, const float* bias, int rest) {
   alignas(64) std::int32_t padded[kDotChunk][kLanes] = {};
+  alignas(64) std::int32_t sums[Rows][kSkinnySums / Rows];
   alignas(64) float totals[Rows][kLanes] = {}, addend[kLanes] = {};
   if (bias) std::memcpy(addend, bias, rest * 4);
   for (std::int64_t k = 0; k < problem.depth; k += kDotChunk, ++chunks) {
     const int depth = static_cast<int>(std::min<std::int64_t>(kDotChunk, problem.depth - k));
     for (int d = 0; d < depth; ++d) std::memcpy(padded[d], right + (k + d) * stride, rest * 4);
-    Int sums[Rows][1];
-    if (!skinny_tile<Rows, 1>(depth, *chunks, padded[0], kLanes, sums)) return false;
+    for (auto& row : sums) std::memset(row, 0, kLanes * 4);
+    if (!skinny_sums<Rows>(depth, *chunks, padded[0], kLanes, 1, sums)) return false;
     for (int r = 0; r < Rows; ++r)
-      store(totals[r], total_of(sums[r][0], {}, totals[r], bias ? addend : nullptr, k == 0,
+      store(totals[r], total_of(load(sums[r]), {}, totals[r], bias ? addend : nullptr, k == 0,
                                 k + depth == problem.depth));
   }
   for (int r = 0; r < Rows; ++r) std::memcpy(out + r * problem.columns, totals[r], rest * 4);
@@ -110,8 +114,6 @@ bool skinny_rest(const MatmulProblem& problem, const SkinnyLeft* chunks, const s
 template <int Rows>
 bool skinny_rows(const MatmulProblem& problem, const Matrix& left, const Matrix& right, std::int64_t row, float* out,
                  int threads) {
-  constexpr int kVectors = kSkinnySums / Rows;
-  constexpr std::int64_t kColumns = kVectors * kLanes;
   const std::int64_t count = (problem.depth + kDotChunk - 1) / kDotChunk;
   std::vector<SkinnyLeft> chunks(count);
   for (std::int64_t c = 0; c < count; ++c) {
@@ -123,17 +125,18 @@ bool skinny_rows(const MatmulProblem& problem, const Matrix& left, const Matrix&
   const auto* words = static_cast<const std::int32_t*>(right.data);
   float* rows = out + row * problem.columns;
   std::atomic<bool> exact{true};
-  const std::int64_t blocks = (problem.columns + kColumns - 1) / kColumns;
-  parallel_for(threads, blocks, [&](std::int64_t block) {
-    std::int64_t column = block * kColumns;
-    const auto bias = [&] { return problem.bias ? problem.bias + column : nullptr; };
-    const auto run = [&](auto&& columns, auto... rest) {
-      if (!columns(problem, chunks.data(), words + column, right.row_stride, rows + column, bias(), rest...))
-        exact = false;
-    };
-    if (column + kColumns <= problem.columns) return run(skinny_columns<Rows, kVectors>);
-    for (; column + kLanes <= problem.columns; column += kLanes) run(skinny_columns<Rows, 1>);
-    if (column < problem.columns) run(skinny_rest<Rows>, static_cast<int>(problem.columns - column));
+  const std::int64_t share = ((problem.columns + threads - 1) / threads + kLanes - 1) / kLanes * kLanes;
+  const std::int64_t columns = std::min<std::int64_t>(share, kSkinnySums / Rows);
+  parallel_for(threads, (problem.columns + columns - 1) / columns, [&](std::int64_t block) {
+    const std::int64_t column = block * columns, width = std::min(columns, problem.columns - column);
+    const int vectors = static_cast<int>(width / kLanes), rest = static_cast<int>(width % kLanes);
+    const auto bias = [&](std::int64_t at) { return problem.bias ? problem.bias + at : nullptr; };
+    if (vectors && !skinny_columns<Rows>(problem, chunks.data(), words + column, right.row_stride, rows + column,
+                                         bias(column), vectors))
+      exact = false;
+    const std::int64_t last = column + vectors * kLanes;
+    if (rest && !skinny_rest<Rows>(problem, chunks.data(), words + last, right.row_stride, rows + last, bias(last), rest))
+      exact = false;
   });
   return exact;
 }
