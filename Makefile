@@ -25,11 +25,11 @@ help: ## list the targets
 demo: install ## train a network on handwritten digits with and without multiplications
 	$(BIN)/mulfree train digits $(ARGS)
 
-test: install ## run the quick tests
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## run the quick tests, on up to four processes (ARGS="-n 0": in one)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
-test-exhaustive: install ## run every test, those over all bit patterns included (minutes)
-	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+test-exhaustive: test ## run every test, those over all bit patterns included (minutes)
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 bench: install ## verify and time the kernels beside torch and NumPy; see docs/benchmarks.md
 	$(BIN)/python -m benchmarks.run $(ARGS)
@@ -83,7 +83,8 @@ $(VENV)/.stamp-install: $(VENV)/.stamp-venv pyproject.toml constraints.txt CMake
 	  echo "Install them (Debian: g++ and python3-dev) and run 'make -B install' to get the kernels."; \
 	fi; \
 	PATH="$(abspath $(BIN)):$$PATH" $(PIP) install -c constraints.txt --no-build-isolation \
-	  --config-settings=build-dir="$(abspath $(VENV))/build" --editable '.[dev]'
+	  --config-settings=build-dir="$(abspath $(VENV))/build" \
+	  --config-settings=cmake.define.MULFREE_WIDE_TARGET=ON --editable '.[dev]'
 	@touch $@
 
 clean: ## remove the virtual environment, the build folder and the tools' caches

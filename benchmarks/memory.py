@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import mulfree.functional as MF
 import torch
 
+import mulfree.functional as MF
 from benchmarks.harness import Context, Result
 
 STATUS = Path("/proc/self/status")

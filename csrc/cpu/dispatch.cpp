@@ -19,6 +19,9 @@ MF_DECLARE(baseline)
 MF_DECLARE(avx2)
 MF_DECLARE(avx512)
 #endif
+#if defined(MF_WIDE_TARGET)
+MF_DECLARE(wide)
+#endif
 
 const std::vector<Target>& targets() {
   static const std::vector<Target> all = {
@@ -31,6 +34,9 @@ const std::vector<Target>& targets() {
       MF_TARGET_ENTRY(avx2, [] { return bool(__builtin_cpu_supports("avx2")); }),
 #endif
       MF_TARGET_ENTRY(baseline, [] { return true; }),
+#if defined(MF_WIDE_TARGET)
+      MF_TARGET_ENTRY(wide, [] { return true; }),  // after one that is always supported: never chosen by itself
+#endif
   };
   return all;
 }

@@ -1,5 +1,6 @@
 // What vector types cannot say by themselves, each with a plain fallback: conversion with rounding, tests over all
-// lanes, partial loads and stores.
+// lanes, partial loads and stores. The branches of __AVX512F__ are the only code for 16 lanes that the target
+// `wide` does not run (docs/architecture.md, Testing).
 #pragma once
 #include "simd.hpp"
 #if defined(__x86_64__)
@@ -20,16 +21,26 @@ inline Int at_least_unsigned(Int a, Int b) { return (Unsigned)a >= (Unsigned)b; 
 inline Int smaller_float(Int a, Int b) { return as_int(as_float(a) < as_float(b) ? as_float(a) : as_float(b)); }
 inline Int larger_float(Int a, Int b) { return as_int(as_float(a) > as_float(b) ? as_float(a) : as_float(b)); }
 
+// Four lanes at a time, for vectors of any length.
+#if defined(__x86_64__)
+inline bool any_of_four(Four mask) { return _mm_movemask_ps((__m128)mask) != 0; }
+inline Four round_four(Four v) { return (Four)_mm_cvtps_epi32((__m128)v); }
+#else
+inline bool any_of_four(Four mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
+inline Four round_four(Four v) { return (Four)vcvtnq_s32_f32((float32x4_t)v); }
+#endif
+
 // True if a lane of a mask (all ones or all zeros in a lane) is set.
 inline bool any(Int mask) {
 #if defined(__AVX512F__)
   return _mm512_movepi32_mask((__m512i)mask) != 0;
 #elif defined(__AVX2__)
   return _mm256_movemask_ps((__m256)mask) != 0;
-#elif defined(__x86_64__)
-  return _mm_movemask_ps((__m128)mask) != 0;
 #else
-  return vmaxvq_u32((uint32x4_t)mask) != 0;
+  Four parts[kLanes / 4], all{};
+  std::memcpy(parts, &mask, sizeof mask);
+  for (const Four part : parts) all |= part;
+  return any_of_four(all);
 #endif
 }
 
@@ -39,10 +50,11 @@ inline Int round_to_integer(Int v) {
   return (Int)_mm512_maskz_cvtps_epi32(static_cast<__mmask16>(-1), (__m512)v);  // every lane
 #elif defined(__AVX2__)
   return (Int)_mm256_cvtps_epi32((__m256)v);
-#elif defined(__x86_64__)
-  return (Int)_mm_cvtps_epi32((__m128)v);
 #else
-  return (Int)vcvtnq_s32_f32((float32x4_t)v);
+  Four parts[kLanes / 4];
+  std::memcpy(parts, &v, sizeof v);
+  for (Four& part : parts) part = round_four(part);
+  return load(&parts[0][0]);
 #endif
 }
 

@@ -10,16 +10,6 @@
 
 namespace mulfree::MF_TARGET {
 
-typedef std::int32_t Four __attribute__((vector_size(16)));
-
-inline Four load_four(const std::int32_t* source) {
-  Four v;
-  std::memcpy(&v, source, sizeof v);
-  return v;
-}
-
-inline void store_four(std::int32_t* target, Four v) { std::memcpy(target, &v, sizeof v); }
-
 inline std::int32_t widen_half(std::uint16_t half) {
   const std::int32_t sign = std::int32_t(half & 0x8000u) << 16, magnitude = half & 0x7fff;
   if (magnitude >= 0x7c00) return sign | kInf | (magnitude & 0x3ff) << 13;

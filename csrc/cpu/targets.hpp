@@ -6,10 +6,14 @@
 #error "compile kernel sources with -DMF_TARGET=<target>"
 #endif
 
+// Words in a vector. The target `wide`, for tests, is compiled with -DMF_LANES=16 and no instruction set beyond the
+// baseline: the compiler splits its vectors, so that the code for 16 lanes runs on every processor.
+#if !defined(MF_LANES)
 #if defined(__AVX512F__)
 #define MF_LANES 16
 #elif defined(__AVX2__)
 #define MF_LANES 8
 #else
 #define MF_LANES 4
+#endif
 #endif

@@ -74,6 +74,7 @@ def test_arm_classes(kind: str, mnemonics: str) -> None:
 def test_symbols() -> None:
     assert target_of(BAD) == "avx2"
     assert target_of("_ZZN7mulfree6avx51212_GLOBAL__N_13runEvENKUlvE_clEv") == "avx512"
+    assert target_of("_ZN7mulfree4wide12matmulE") == "wide"
     assert target_of("_ZN7mulfree7currentEv") is None
     assert target_of("sqrtf") is None
 

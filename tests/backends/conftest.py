@@ -11,7 +11,7 @@ from mulfree.backends.contract import Backend
 from mulfree.backends.select import named
 
 try:
-    from mulfree.backends import _cpu  # type: ignore[attr-defined]
+    from mulfree.backends import _cpu
 except ImportError as error:
     _cpu = None
     _missing = f"the native kernels are not built: {error}"

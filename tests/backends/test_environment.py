@@ -76,7 +76,7 @@ def test_denormal_mode_and_threads(backend: Backend) -> None:
         pytest.skip("this processor cannot flush denormals")
     torch.set_num_threads(1)
     expected = _bits(everything(backend))
-    for threads, flushing in ((1, True), (2, False), (3, True), (4, False)):
+    for threads, flushing in ((1, True), (3, False), (4, True)):
         torch.set_num_threads(threads)
         torch.set_flush_denormal(flushing)
         actual = everything(backend)

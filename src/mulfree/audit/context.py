@@ -16,7 +16,7 @@ from mulfree.audit.origins import Origin, Origins
 from mulfree.audit.report import Finding
 
 
-class Audit(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Audit(TorchDispatchMode):
     """Watches every operation that PyTorch runs inside the ``with`` block and lists those that multiply.
 
     Forward passes, losses, backward passes, clipping, optimizer steps and schedules are all covered, as is

@@ -24,9 +24,9 @@ def scalar_multiplications(
     packet = func.overloadpacket
     operations: int | None = None
     if packet is _aten._scaled_dot_product_flash_attention_for_cpu:
-        operations = sdpa_flop_count(*(x.shape for x in args[:3]))  # type: ignore[no-untyped-call]
+        operations = sdpa_flop_count(*(x.shape for x in args[:3]))
     elif packet is _aten._scaled_dot_product_flash_attention_for_cpu_backward:
-        operations = sdpa_backward_flop_count(*(x.shape for x in args[:4]))  # type: ignore[no-untyped-call]
+        operations = sdpa_backward_flop_count(*(x.shape for x in args[:4]))
     elif packet in flop_registry:
         operations = int(flop_registry[packet](*args, **kwargs, out_val=result))
     if operations is not None:

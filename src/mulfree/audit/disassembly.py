@@ -55,7 +55,7 @@ def disassemble(path: Path, wanted: Wanted) -> tuple[str, Iterator[Instruction]]
             raise DisassemblerError(f"{tool} failed on {path}: {listing.stderr.strip()}")
         return library.machine, parse_listing(listing.stdout.splitlines(), wanted)
     try:
-        import capstone  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import capstone
     except ImportError:
         raise DisassemblerError(
             "no disassembler: install binutils (for objdump) or the Python package capstone"

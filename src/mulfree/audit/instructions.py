@@ -17,7 +17,7 @@ from typing import Final
 
 from mulfree.audit.disassembly import Instruction, disassemble
 
-TARGETS: Final = ("baseline", "avx2", "avx512")
+TARGETS: Final = ("baseline", "avx2", "avx512", "wide")
 
 FORBIDDEN: Final = frozenset(
     {"float multiply", "float divide", "fused multiply-add", "square root", "reciprocal", "x87", "library call"}
@@ -104,7 +104,7 @@ def classify_instruction(machine: str, mnemonic: str, operands: str = "") -> str
 
 def target_of(symbol: str) -> str | None:
     """The target whose namespace the mangled ``symbol`` lies in or is instantiated with; None for other symbols."""
-    found = re.search(r"7mulfree(?:8(baseline)|4(avx2)|6(avx512))", symbol)
+    found = re.search(r"7mulfree(?:8(baseline)|4(avx2)|6(avx512)|4(wide))", symbol)
     return found[found.lastindex] if found and found.lastindex else None
 
 

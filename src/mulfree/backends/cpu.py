@@ -26,7 +26,7 @@ RowGradKernel = Callable[[int, int, int, int, int, int, bool, int], None]
 
 def _elementwise(code: int, operands: tuple[Tensor, ...], offset: int = 0) -> Tensor:
     """Operation ``code`` on broadcast operands of any strides."""
-    views = torch.broadcast_tensors(*operands)  # type: ignore[no-untyped-call]
+    views = torch.broadcast_tensors(*operands)
     out = torch.empty(views[0].shape, dtype=torch.float32)
     kernels.broadcast(
         code, out.data_ptr(), [x.data_ptr() for x in views], out.shape, [x.stride() for x in views], offset, threads()

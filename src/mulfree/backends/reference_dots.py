@@ -81,4 +81,4 @@ def matmul_grad(p: Tensor, q: Tensor, grad: Tensor, offset: int) -> Tensor:
 
 
 def _batch(*matrices: Tensor) -> torch.Size:
-    return torch.Size(torch.broadcast_shapes(*(matrix.shape[:-2] for matrix in matrices)))  # type: ignore[no-untyped-call]
+    return torch.Size(torch.broadcast_shapes(*(matrix.shape[:-2] for matrix in matrices)))

@@ -49,7 +49,7 @@ def _default(device_type: str) -> Backend:
     except ImportError as error:
         warnings.warn(
             f"mulfree's native CPU kernels are not available ({error}); the reference backend runs instead: "
-            "same results, slower by a factor of about 100. Install a C++ compiler and reinstall mulfree.",
+            "same results, but much slower. Install a C++ compiler and reinstall mulfree.",
             BackendWarning,
             stacklevel=2,
         )

@@ -32,10 +32,10 @@ def doctor() -> None:
         hints.append(
             f"A C++ compiler is here ({compiler}): reinstall mulfree to build the native kernels."
             if compiler
-            else "Install a C++ compiler and reinstall mulfree: the native kernels are about 100 times faster."
+            else "Install a C++ compiler and reinstall mulfree: the native kernels are much faster."
         )
     else:
-        from mulfree.backends import _cpu  # type: ignore[attr-defined,unused-ignore]
+        from mulfree.backends import _cpu
 
         table.add_row("CPU backend", f"native kernels, {_cpu.target()} of {', '.join(_cpu.targets())}")
     table.add_row("threads", str(torch.get_num_threads()))

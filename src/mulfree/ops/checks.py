@@ -83,4 +83,4 @@ def _name(dtype: torch.dtype) -> str:
 
 def broadcast_shape(a: torch.Size, b: torch.Size) -> torch.Size:
     """The common shape; raises RuntimeError naming both if there is none."""
-    return torch.Size(torch.broadcast_shapes(a, b))  # type: ignore[no-untyped-call]
+    return torch.Size(torch.broadcast_shapes(a, b))

@@ -28,7 +28,7 @@ Operation = Callable[..., Any]
 Setup = Callable[[Any, tuple[Any, ...], Any], None]
 """Stores in the context (first) what the derivative needs of the arguments and the output."""
 
-library = Library("mulfree", "DEF")  # type: ignore[no-untyped-call]
+library = Library("mulfree", "DEF")
 
 _PLAIN = frozenset({Tensor, torch.nn.Parameter, int, bool, float, tuple, type(None)})
 _dispatch_modes = torch._C._len_torch_dispatch_stack
@@ -113,8 +113,8 @@ def define_in_place(schema: str, kernel: Kernel, mutated: tuple[int, ...]) -> Ca
 
 
 def _register(name: str, schema: str, kernel: Kernel) -> None:
-    library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]
-    library.impl(name, kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    library.impl(name, kernel, "CompositeExplicitAutograd")
 
 
 def _direct_function(name: str, kernel: Kernel, setup: Setup, derivative: Kernel) -> Kernel:
@@ -134,7 +134,7 @@ def _direct_function(name: str, kernel: Kernel, setup: Setup, derivative: Kernel
 def _refuse_tangents(name: str, args: tuple[Any, ...]) -> None:
     """torch would drop the tangents of a custom operation without a word."""
     for x in args:
-        if isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None:  # type: ignore[no-untyped-call]
+        if isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None:
             raise NotImplementedError(f"mulfree::{name} does not support forward-mode differentiation")
 
 

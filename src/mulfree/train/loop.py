@@ -47,7 +47,7 @@ def train_step(network: Network, images: Tensor, labels: Tensor) -> float:
     """One step: forward pass, loss, backward pass, optimizer, schedule. Returns the loss."""
     network.optimizer.zero_grad()
     loss = network.loss(network.model(images), labels)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     network.optimizer.step()
     network.schedule.step()
     return loss.item()
