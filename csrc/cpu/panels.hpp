@@ -55,13 +55,13 @@ void pack(const void* data, Format format, std::int64_t line_stride, std::int64_
       for (int i = 0; i < Width; i += 4) {
         const Four r0 = load_four(words + lines[i] + k), r1 = load_four(words + lines[i + 1] + k);
         const Four r2 = load_four(words + lines[i + 2] + k), r3 = load_four(words + lines[i + 3] + k);
-        const Four low01 = __builtin_shuffle(r0, r1, Four{0, 4, 1, 5}), high01 = __builtin_shuffle(r0, r1, Four{2, 6, 3, 7});
-        const Four low23 = __builtin_shuffle(r2, r3, Four{0, 4, 1, 5}), high23 = __builtin_shuffle(r2, r3, Four{2, 6, 3, 7});
+        const Four low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+        const Four low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5), high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
         std::int32_t* block = out + k * Width + i;
-        store_four(block, __builtin_shuffle(low01, low23, Four{0, 1, 4, 5}));
-        store_four(block + Width, __builtin_shuffle(low01, low23, Four{2, 3, 6, 7}));
-        store_four(block + 2 * Width, __builtin_shuffle(high01, high23, Four{0, 1, 4, 5}));
-        store_four(block + 3 * Width, __builtin_shuffle(high01, high23, Four{2, 3, 6, 7}));
+        store_four(block, __builtin_shufflevector(low01, low23, 0, 1, 4, 5));
+        store_four(block + Width, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
+        store_four(block + 2 * Width, __builtin_shufflevector(high01, high23, 0, 1, 4, 5));
+        store_four(block + 3 * Width, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
       }
   } else if (format == Format::float32 && line_stride == 1) {
     for (; k < depth; ++k) copy_line<Width>(words + k * step, count, out + k * Width);
