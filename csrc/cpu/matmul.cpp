@@ -27,68 +27,6 @@ TileCounts take_tile_counts() {
           counts[4].exchange(0)};
 }
 
-// Memory that grows and is kept by its thread.
-class Buffer {
- public:
-  std::int32_t* take(std::int64_t words) {
-    if (words > size_) {
-      memory_.reset(static_cast<std::int32_t*>(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)));
-      if (!memory_) throw std::bad_alloc();
-      size_ = words;
-    }
-    return memory_.get();
-  }
-
- private:
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<std::int32_t, Free> memory_;
-  std::int64_t size_ = 0;
-};
-
-// The packed strips of one operand for one chunk.
-template <int Width>
-struct Panels {
-  static constexpr std::int64_t kStride = (Width * kDotChunk + kLanes + 15) / 16 * 16;
-  std::int64_t lines = 0, count = 0;
-  std::int32_t* raw = nullptr;
-  std::int32_t* encoded = nullptr;
-  std::vector<Span> spans;
-  Buffer raw_buffer, encoded_buffer;
-
-  // `biased` panels are encoded even where there is no zero.
-  void resize(std::int64_t new_lines, bool biased) {
-    lines = new_lines;
-    count = (lines + Width - 1) / Width;
-    raw = raw_buffer.take(count * kStride);
-    encoded = biased ? encoded_buffer.take(count * kStride) : raw;
-    spans.resize(count);
-  }
-
-  static int padded(int depth) { return (Width * depth + kLanes - 1) / kLanes * kLanes; }
-
-  void load_panel(std::int64_t panel, const MatmulProblem& problem, const void* data, std::int64_t line_stride,
-                  std::int64_t step, int depth, std::int32_t bias) {
-    std::int32_t* words = raw + panel * kStride;
-    const int lines_here = static_cast<int>(std::min<std::int64_t>(Width, lines - panel * Width));
-    pack<Width>(data, problem.format, line_stride, step, lines_here, depth, words);
-    for (int i = Width * depth; i < padded(depth); ++i) words[i] = words[0];
-    spans[panel] = survey(words, padded(depth), problem.mantissa_bits, bias,
-                          encoded == raw ? nullptr : encoded + panel * kStride);
-  }
-
-  void purge_panel(std::int64_t panel, int depth, std::int64_t least) {
-    std::int32_t* words = raw + panel * kStride;
-    purge(words, padded(depth), static_cast<std::int32_t>(std::clamp<std::int64_t>(least, 0, kInf)));
-    spans[panel] = survey(words, padded(depth), 23, 0, nullptr);
-  }
-
-  void encode_panel(std::int64_t panel, int depth, std::int32_t bias, std::int32_t zero) {
-    encode(raw + panel * kStride, padded(depth), bias, zero, encoded + panel * kStride);
-  }
-};
-
 struct Workspace {
   Panels<kTileRows> left;
   Panels<kTileColumns> right;
@@ -112,7 +50,8 @@ class Product {
   void run_chunk(std::int64_t row, std::int64_t column, std::int64_t k) {
     row_ = row, column_ = column, k_ = k;
     depth_ = static_cast<int>(std::min<std::int64_t>(kDotChunk, problem_.depth - k));
-    auto& [left, right] = space_;
+    auto& left = space_.left;
+    auto& right = space_.right;
     left.resize(std::min(kBlockRows, problem_.rows - row), true);
     right.resize(std::min(kBlockColumns, problem_.columns - column), false);
     each(left.count + right.count, [&](std::int64_t i) {
@@ -164,7 +103,8 @@ class Product {
   std::int64_t product_bias() const { return Slopes ? -std::int64_t{kOne} : std::int64_t{problem_.offset} - kOne; }
 
   void encode_panels() {
-    auto& [left, right] = space_;
+    auto& left = space_.left;
+    auto& right = space_.right;
     all_left_ = whole(left.spans);
     all_right_ = whole(right.spans);
     purge_strays();
@@ -184,7 +124,8 @@ class Product {
 
   // Operands that can only give products below the smallest normal become zeros, which they are in effect.
   void purge_strays() {
-    auto& [left, right] = space_;
+    auto& left = space_.left;
+    auto& right = space_.right;
     if (all_left_.empty() || all_right_.empty() || all_left_.low + all_right_.low >= kMin) return;
     const std::int64_t left_high = all_left_.high, right_high = all_right_.high;
     each(left.count + right.count, [&](std::int64_t i) {
@@ -210,7 +151,8 @@ class Product {
   void run_tiles(std::int64_t first_row, std::int64_t last_row, std::int64_t first_column, std::int64_t last_column) {
     std::int64_t served[kLoops] = {};
     alignas(64) std::int32_t tile[kTileSize], points[kTileSize], mantissas[kTileSize];
-    const auto& [left, right] = space_;
+    const auto& left = space_.left;
+    const auto& right = space_.right;
     alignas(64) static thread_local MaskingLeft masking_left;
     std::vector<std::int64_t> clamping;  // left panels
     for (std::int64_t j = first_column; j < last_column; ++j) {
@@ -254,7 +196,8 @@ class Product {
     alignas(64) static thread_local ClampingLeft clamping_left;
     alignas(64) static thread_local ClampingRight clamping_right;
     alignas(64) std::int32_t points[kTileSize], mantissas[kTileSize];
-    const auto& [left, right] = space_;
+    const auto& left = space_.left;
+    const auto& right = space_.right;
     const std::int64_t count = static_cast<std::int64_t>(rows.size());
     std::int32_t* sums = sums_buffer.take(count * kTileSize);
     std::fill_n(sums, count * kTileSize, 0);

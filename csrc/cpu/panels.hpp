@@ -2,6 +2,10 @@
 // [depth][Width] as float32 words with denormals flushed and mantissas narrowed.
 #pragma once
 #include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <vector>
 
 #include "matmul.hpp"
 #include "scalar.hpp"
@@ -81,7 +85,7 @@ inline Span survey(std::int32_t* words, int count, int mantissa_bits, std::int32
     if (drop) {
       const Int rounded = magnitude + splat((1 << (drop - 1)) - 1) + ((magnitude >> drop) & 1);
       const Int narrowed = rounded & splat(~((1 << drop) - 1));
-      magnitude = (magnitude < splat(kInf)) & (magnitude >= splat(kMin)) ? narrowed : magnitude;
+      magnitude = ((magnitude < splat(kInf)) & (magnitude >= splat(kMin))) ? narrowed : magnitude;
     }
     const Int normal = magnitude >= splat(kMin);
     word = (magnitude | (word & splat(kSign))) & normal;
@@ -121,5 +125,67 @@ inline void encode(const std::int32_t* in, int count, std::int32_t bias, std::in
     store(out + i, word == 0 ? splat(zero) : word + splat(bias));
   }
 }
+
+// Memory that grows and is kept by its thread.
+class Buffer {
+ public:
+  std::int32_t* take(std::int64_t words) {
+    if (words > size_) {
+      memory_.reset(static_cast<std::int32_t*>(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)));
+      if (!memory_) throw std::bad_alloc();
+      size_ = words;
+    }
+    return memory_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<std::int32_t, Free> memory_;
+  std::int64_t size_ = 0;
+};
+
+// The packed strips of one operand for one chunk.
+template <int Width>
+struct Panels {
+  static constexpr std::int64_t kStride = (Width * kDotChunk + kLanes + 15) / 16 * 16;
+  std::int64_t lines = 0, count = 0;
+  std::int32_t* raw = nullptr;
+  std::int32_t* encoded = nullptr;
+  std::vector<Span> spans;
+  Buffer raw_buffer, encoded_buffer;
+
+  // `biased` panels are encoded even where there is no zero.
+  void resize(std::int64_t new_lines, bool biased) {
+    lines = new_lines;
+    count = (lines + Width - 1) / Width;
+    raw = raw_buffer.take(count * kStride);
+    encoded = biased ? encoded_buffer.take(count * kStride) : raw;
+    spans.resize(count);
+  }
+
+  static int padded(int depth) { return (Width * depth + kLanes - 1) / kLanes * kLanes; }
+
+  void load_panel(std::int64_t panel, const MatmulProblem& problem, const void* data, std::int64_t line_stride,
+                  std::int64_t step, int depth, std::int32_t bias) {
+    std::int32_t* words = raw + panel * kStride;
+    const int lines_here = static_cast<int>(std::min<std::int64_t>(Width, lines - panel * Width));
+    pack<Width>(data, problem.format, line_stride, step, lines_here, depth, words);
+    for (int i = Width * depth; i < padded(depth); ++i) words[i] = words[0];
+    spans[panel] = survey(words, padded(depth), problem.mantissa_bits, bias,
+                          encoded == raw ? nullptr : encoded + panel * kStride);
+  }
+
+  void purge_panel(std::int64_t panel, int depth, std::int64_t least) {
+    std::int32_t* words = raw + panel * kStride;
+    purge(words, padded(depth), static_cast<std::int32_t>(std::clamp<std::int64_t>(least, 0, kInf)));
+    spans[panel] = survey(words, padded(depth), 23, 0, nullptr);
+  }
+
+  void encode_panel(std::int64_t panel, int depth, std::int32_t bias, std::int32_t zero) {
+    encode(raw + panel * kStride, padded(depth), bias, zero, encoded + panel * kStride);
+  }
+};
 
 }  // namespace mulfree::MF_TARGET
