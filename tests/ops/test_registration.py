@@ -49,6 +49,8 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
         ("div_grad_denominator", (grad, x, row, True)),
         ("div_grad_denominator", (grad, plain, row.detach(), False)),
         *unary,
+        ("dropout", (x, torch.tensor([5]), 1 << 31, ONE)),
+        ("dropout", (half, torch.tensor([5]), 1 << 30, ONE)),
         ("sum", (tensor(2, 3, 4, grad=True), [0, 2], False)),
         ("sum", (half, [1], True)),
         ("matmul", (a, b, 23, 0, False, False)),

@@ -67,6 +67,12 @@ class Backend(ABC):
     @abstractmethod
     def unary_grad(self, name: str, grad: Tensor, x: Tensor, exact: bool) -> Tensor: ...
 
+    # Dropout (spec 8).
+
+    @abstractmethod
+    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
+        """``seed``: int64, one element. ``threshold`` and ``scale`` are words."""
+
     # Sums (spec 6).
 
     @abstractmethod

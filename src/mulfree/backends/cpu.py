@@ -91,6 +91,12 @@ class CPUBackend(CPUProducts, ReferenceBackend):
         _flat(code, out.data_ptr(), grad.data_ptr(), x.data_ptr(), 0, x.numel(), 0, threads())
         return out
 
+    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
+        x = x.contiguous()
+        out = _empty_like(x)
+        kernels.dropout(x.data_ptr(), out.data_ptr(), seed.data_ptr(), x.numel(), threshold, scale, threads())
+        return out
+
     def sum(self, x: Tensor, dims: tuple[int, ...], keepdim: bool = False) -> Tensor:
         shape = [1 if dim in dims else size for dim, size in enumerate(x.shape)]
         if not keepdim:
