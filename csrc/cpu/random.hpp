@@ -14,32 +14,38 @@ inline Unsigned rotated(Unsigned word) {
   return word << count | word >> (32 - count);
 }
 
+// The blocks of one group of 2 * kRandomLanes elements, side by side: each by itself is a long chain of dependent steps.
+constexpr int kVectors = kRandomLanes / kLanes;
+
 template <int round>
-inline void threefry_round(Words& w, const std::uint32_t* key) {
+inline void threefry_round(Words (&group)[kVectors], const std::uint32_t* key) {
   constexpr int rotations[] = {13, 15, 26, 6, 17, 29, 16, 24};
-  w.first += w.second;
-  w.second = rotated<rotations[round % 8]>(w.second) ^ w.first;
-  if constexpr ((round + 1) % kThreefryInjection == 0) {
-    constexpr int injection = (round + 1) / kThreefryInjection;
-    w.first += key[injection % 3];
-    w.second += key[(injection + 1) % 3] + injection;
+  for (Words& w : group) {
+    w.first += w.second;
+    w.second = rotated<rotations[round % 8]>(w.second) ^ w.first;
+    if constexpr ((round + 1) % kThreefryInjection == 0) {
+      constexpr int injection = (round + 1) / kThreefryInjection;
+      w.first += key[injection % 3];
+      w.second += key[(injection + 1) % 3] + injection;
+    }
   }
 }
 
 template <int round = 0>
-inline void threefry_rounds(Words& w, const std::uint32_t* key) {
+inline void threefry_rounds(Words (&group)[kVectors], const std::uint32_t* key) {
   if constexpr (round < kThreefryRounds) {
-    threefry_round<round>(w, key);
-    threefry_rounds<round + 1>(w, key);
+    threefry_round<round>(group, key);
+    threefry_rounds<round + 1>(group, key);
   }
 }
 
-// Both words of the blocks `block`, `block` + 1, ..., one a lane; they do not cross a multiple of 2^32.
-inline Words threefry(const std::uint32_t* key, std::int64_t block) {
-  Words w{(Unsigned)lane_numbers() + static_cast<std::uint32_t>(block) + key[0],
-          Unsigned{} + static_cast<std::uint32_t>(block >> 32) + key[1]};
-  threefry_rounds(w, key);
-  return w;
+// Both words of kRandomLanes blocks from `block` on, one a lane; they do not cross a multiple of 2^32.
+inline void threefry(Words (&group)[kVectors], const std::uint32_t* key, std::int64_t block) {
+  for (int v = 0; v < kVectors; ++v) {
+    group[v].first = (Unsigned)lane_numbers() + static_cast<std::uint32_t>(block + v * kLanes) + key[0];
+    group[v].second = Unsigned{} + static_cast<std::uint32_t>(block >> 32) + key[1];
+  }
+  threefry_rounds(group, key);
 }
 
 inline Int dropped_or_scaled(Int x, Unsigned word, const Dropout& how, const Offset& none) {
@@ -55,16 +61,17 @@ inline void dropout(float* out, const float* x, std::int64_t begin, std::int64_t
     const Int part = first_lanes(end - i < kLanes ? end - i : kLanes);
     store_part(out + i, part, dropped_or_scaled(load_part(x + i, part), word, how, none));
   };
-  for (std::int64_t group = begin; group < end; group += 2 * kRandomLanes) {
-    for (int lane = 0; lane < kRandomLanes; lane += kLanes) {
-      const Words w = threefry(key, group / 2 + lane);
-      const std::int64_t i = group + lane, j = i + kRandomLanes;
-      if (j + kLanes <= end) {
-        store(out + i, dropped_or_scaled(load(x + i), w.first, how, none));
-        store(out + j, dropped_or_scaled(load(x + j), w.second, how, none));
+  for (std::int64_t i = begin; i < end; i += 2 * kRandomLanes) {
+    Words words[kVectors];
+    threefry(words, key, i / 2);
+    for (int v = 0; v < kVectors; ++v) {
+      const std::int64_t first = i + v * kLanes, second = first + kRandomLanes;
+      if (second + kLanes <= end) {
+        store(out + first, dropped_or_scaled(load(x + first), words[v].first, how, none));
+        store(out + second, dropped_or_scaled(load(x + second), words[v].second, how, none));
       } else {
-        part_of_vector(i, w.first);
-        part_of_vector(j, w.second);
+        part_of_vector(first, words[v].first);
+        part_of_vector(second, words[v].second);
       }
     }
   }

@@ -87,28 +87,30 @@ class AdamW(torch.optim.Optimizer):
             scalar.bits(float(x)) for x in (group["lr"], *group["betas"], group["eps"], group["weight_decay"])
         )
         decay = scalar.mul(lr, weight_decay)
-        for param in group["params"]:
+        for step, (params, grads, exp_avgs, exp_avg_sqs) in self._by_step(group["params"]).items():
+            if group["maximize"]:
+                grads = [-grad for grad in grads]
+            corrections = _correction(beta1, step), _correction(beta2, step)
+            adamw_(params, grads, exp_avgs, exp_avg_sqs, lr, beta1, beta2, eps, decay, *corrections)
+
+    def _by_step(self, params: list[Tensor]) -> dict[int, tuple[list[Tensor], ...]]:
+        """Parameters, gradients and averages of those that have a gradient, by the number of the step they take."""
+        found: dict[int, tuple[list[Tensor], ...]] = {}
+        if any(param.grad is not None and param.grad.is_sparse for param in params):
+            raise RuntimeError("AdamW: sparse gradients are not supported")
+        for param in params:
             grad = param.grad
             if grad is None:
                 continue
-            if grad.is_sparse:
-                raise RuntimeError("AdamW: sparse gradients are not supported")
             state = self.state[param] or self._new_state(param)
             state["step"] += 1
             step = int(state["step"])
-            adamw_(
-                param,
-                -grad if group["maximize"] else grad,
-                state["exp_avg"],
-                state["exp_avg_sq"],
-                lr,
-                beta1,
-                beta2,
-                eps,
-                decay,
-                _correction(beta1, step),
-                _correction(beta2, step),
-            )
+            if step not in found:
+                found[step] = ([], [], [], [])
+            operands = (param, grad, state["exp_avg"], state["exp_avg_sq"])
+            for list_, operand in zip(found[step], operands, strict=True):
+                list_.append(operand)
+        return found
 
     def _new_state(self, param: Tensor) -> dict[str, Any]:
         self.state[param] = {
