@@ -21,9 +21,7 @@ PI = (0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344)
         (20, *PI, (0xC4923A9C, 0x483DF7A0)),
     ],
 )
-def test_known_answers(
-    rounds: int, counter: tuple[int, int], key: tuple[int, int], expected: tuple[int, int]
-) -> None:
+def test_known_answers(rounds: int, counter: tuple[int, int], key: tuple[int, int], expected: tuple[int, int]) -> None:
     assert random.threefry(key, counter, rounds) == expected
 
 

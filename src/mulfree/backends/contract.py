@@ -122,7 +122,7 @@ class Backend(ABC):
     def cross_entropy(
         self, x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        """Loss of each row ``(rows,)``, +0 where ``target`` (int64, ``(rows,)``) is ``ignore_index``; stats (shift, total).
+        """Loss of each row ``(rows,)``, +0 where ``target`` (int64, ``(rows,)``) is ``ignore_index``; stats as above.
 
         Targets are within ``[0, n)`` or ``ignore_index``; the caller has checked.
         """

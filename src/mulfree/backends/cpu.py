@@ -35,7 +35,7 @@ def _elementwise(code: int, operands: tuple[Tensor, ...], offset: int = 0) -> Te
 
 
 def _empty(*shape: int) -> Tensor:
-    return torch.empty(shape, dtype=torch.float32)
+    return torch.empty(*shape, dtype=torch.float32)
 
 
 def _address(x: Tensor | None) -> int:

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.rounding import round_to
-from mulfree.backends.select import for_device
+from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import are_plain, check_float
 from mulfree.ops.registry import Operation, define
 
 
 def _dropout(x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
     _check(x, seed, threshold, scale)
-    backend = for_device(x.device)
+    backend = for_tensor(x)
     if are_plain(x):
         return backend.dropout(x, seed, threshold, scale)
     return round_to(backend.dropout(x.float(), seed, threshold, scale), x.dtype)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.contract import AdamWScalars
-from mulfree.backends.select import for_device
+from mulfree.backends.select import for_tensor
 from mulfree.ops.registry import define_in_place
 
 _scalars = lru_cache(maxsize=256)(AdamWScalars)
@@ -30,7 +30,7 @@ def _adamw_(
     scalars = _scalars(lr, beta1, beta2, eps, decay, correction1, correction2)
     for param, grad, exp_avg, exp_avg_sq in zip(params, grads, exp_avgs, exp_avg_sqs, strict=True):
         _check(param, grad, exp_avg, exp_avg_sq)
-        step = for_device(param.device).adamw_
+        step = for_tensor(param).adamw_
         if param.is_contiguous() and exp_avg.is_contiguous() and exp_avg_sq.is_contiguous():
             step(param, grad.contiguous(), exp_avg, exp_avg_sq, scalars)
             continue

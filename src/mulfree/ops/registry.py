@@ -95,7 +95,7 @@ def define(
 
 
 def define_in_place(schema: str, kernel: Kernel, mutated: tuple[int, ...]) -> Callable[..., None]:
-    """``define`` for an operation on lists of tensors, without result or gradient, that changes those at ``mutated``."""
+    """``define`` for an operation on lists of tensors, without result or gradient; it changes lists ``mutated``."""
     name = schema.partition("(")[0]
     _register(name, schema, kernel)
     torch.library.register_fake(f"mulfree::{name}", lambda *args: None, lib=library)
