@@ -98,17 +98,14 @@ class CPUBackend(CPUProducts, ReferenceBackend):
         return out
 
     def sum(self, x: Tensor, dims: tuple[int, ...], keepdim: bool = False) -> Tensor:
-        shape = [1 if dim in dims else size for dim, size in enumerate(x.shape)]
-        if not keepdim:
-            shape = [size for dim, size in enumerate(x.shape) if dim not in dims]
         if dims[-1] - dims[0] >= len(dims):  # not neighbours: bring them together at the end
             kept = [dim for dim in range(x.dim()) if dim not in dims]
-            x = x.permute(*kept, *dims)
-            dims = tuple(range(len(kept), x.dim()))
+            result = self.sum(x.permute(*kept, *dims), tuple(range(len(kept), x.dim())))
+            return result.view([1 if dim in dims else size for dim, size in enumerate(x.shape)]) if keepdim else result
         x = x.contiguous()
-        begin, end = dims[0], dims[-1] + 1
-        outer, n, inner = prod(x.shape[:begin]), prod(x.shape[begin:end]), prod(x.shape[end:])
-        out = torch.empty(shape, dtype=torch.float32)
+        before, reduced, after = x.shape[: dims[0]], x.shape[dims[0] : dims[-1] + 1], x.shape[dims[-1] + 1 :]
+        out = torch.empty((*before, *(1 for _ in reduced if keepdim), *after), dtype=torch.float32)
+        outer, n, inner = prod(before), prod(reduced), prod(after)
         kernels.sum(x.data_ptr(), out.data_ptr(), outer, n, inner, threads())
         return out
 

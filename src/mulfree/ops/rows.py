@@ -76,8 +76,7 @@ def _define_along_dim(name: str, reduces: bool) -> tuple[Callable[..., Any], Cal
 
     def kernel(x: Tensor, dim: int, exact: bool) -> tuple[Tensor, Tensor]:
         check_float(name, "input", x)
-        backend = for_tensor(x)
-        forward: Callable[[Tensor], tuple[Tensor, Tensor]] = getattr(backend, name)
+        forward: Callable[[Tensor], tuple[Tensor, Tensor]] = getattr(for_tensor(x), name)
         rows = _to_rows(x, dim)
         if rows.numel() == 0:
             empty = torch.full(_result_shape(x, dim), -math.inf, dtype=x.dtype, device=x.device)
@@ -134,7 +133,8 @@ def _cross_entropy(
     rows, classes = x.shape
     count = rows
     if rows:
-        low, high = (int(end) for end in torch.aminmax(target))
+        ends = torch.aminmax(target)
+        low, high = int(ends[0]), int(ends[1])
         if low < 0 or high >= classes or low <= ignore_index <= high:
             count = _valid_targets(target, classes, ignore_index)
     losses, stats = for_tensor(x).cross_entropy(
