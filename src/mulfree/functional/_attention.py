@@ -16,6 +16,9 @@ from mulfree.ops import matmul as products
 from mulfree.ops.constants import difference, host_only, quotient, root
 from mulfree.ops.dropout import dropout as _dropped
 
+_SEEDS = (1 << 63) - 1
+"""Dropout's seeds are below; the largest range of int64."""
+
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """``torch.nn.functional.dropout``: kept values become ``mul(x, div(1, 1 - p))``, dropped ones +0.
@@ -34,15 +37,19 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if p == 1.0:
         result = input.masked_fill(torch.ones_like(input, dtype=torch.bool), 0.0)
     else:
-        seed = torch.empty(1, dtype=torch.int64, device=input.device).random_()
+        seed = torch.randint(_SEEDS, (1,), device=input.device)
         result = _dropped(input, seed, *_threshold_and_scale(p))
     return input.copy_(result) if inplace else result
 
 
-@lru_cache(maxsize=256)
 @host_only
 def _threshold_and_scale(p: float) -> tuple[int, int]:
     """The word below which an element is dropped, and the bits of 1 / (1 - p) in PA arithmetic."""
+    return _settings(p)
+
+
+@lru_cache(maxsize=256)
+def _settings(p: float) -> tuple[int, int]:
     return dropout_threshold(p), scalar.bits(quotient(1.0, difference(1.0, p)))
 
 
