@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 import mulfree.functional as MF
 from tests.ops.support import Log, same_bits
@@ -50,15 +51,70 @@ def test_dropout_follows_the_seed_and_multiplies_nothing() -> None:
     with Log() as log:
         second = MF.dropout(x, 0.4)
     assert same_bits(first, second)
-    assert {name.partition(".")[2].partition(".")[0] for name in log.names} <= {
-        "mul",
-        "empty",
-        "random_",
-        "lt",
-        "masked_fill",
-        "full",
-    }
-    assert [name for name in log.names if "mul" in name.split(".")[1:2]] == ["mulfree.mul.default"]
+    assert [name.rpartition(".")[0] for name in log.names] == ["aten.randint", "mulfree.dropout"]
+
+
+def test_dropout_can_be_compiled() -> None:
+    x = torch.randn(100, requires_grad=True)
+    torch.manual_seed(3)
+    expected = MF.dropout(x, 0.3)
+    torch.manual_seed(3)
+    found = torch.compile(lambda v: MF.dropout(v, 0.3), backend="eager", fullgraph=True)(x)
+    assert same_bits(found, expected)
+    grads = [torch.autograd.grad(y.sum(), x)[0] for y in (found, expected)]
+    assert same_bits(*grads)
+
+
+def test_calls_differ() -> None:
+    x = torch.ones(1000)
+    assert not same_bits(MF.dropout(x, 0.5), MF.dropout(x, 0.5))
+
+
+def test_dropped_values_leave_no_trace() -> None:
+    x = torch.full((1000,), math.nan, requires_grad=True)
+    torch.manual_seed(0)
+    y = MF.dropout(x, 0.5)
+    (grad,) = torch.autograd.grad(y, x, torch.full((1000,), math.inf))
+    dropped = ~y.isnan()
+    assert 0 < dropped.sum() < 1000
+    assert same_bits(y[dropped], torch.zeros(int(dropped.sum())))
+    assert torch.equal(grad == 0.0, dropped)
+
+
+def test_dropout_in_half_precision() -> None:
+    x = torch.randn(333)
+    torch.manual_seed(1)
+    wide = MF.dropout(x.bfloat16().float(), 0.3)
+    torch.manual_seed(1)
+    assert same_bits(MF.dropout(x.bfloat16(), 0.3), wide.bfloat16())
+
+
+def test_dropout_can_be_differentiated_again() -> None:
+    x, grad = torch.randn(50, requires_grad=True), torch.randn(50, requires_grad=True)
+    torch.manual_seed(0)
+    (by_x,) = torch.autograd.grad(MF.dropout(x, 0.5), x, grad, create_graph=True)
+    delta = torch.randn(50)
+    (by_grad,) = torch.autograd.grad(by_x, grad, delta)
+    torch.manual_seed(0)
+    assert same_bits(by_grad, MF.dropout(delta, 0.5))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpoints_drop_the_same(reentrant: bool) -> None:
+    def branch(x: torch.Tensor) -> torch.Tensor:
+        return MF.mul(MF.dropout(x, 0.4), MF.dropout(x, 0.2))
+
+    x = torch.randn(500, requires_grad=True)
+    torch.manual_seed(5)
+    plain = branch(x)
+    (expected,) = torch.autograd.grad(plain.sum(), x)
+    torch.manual_seed(5)
+    kept = checkpoint(branch, x, use_reentrant=reentrant, preserve_rng_state=True)
+    torch.manual_seed(6)
+    kept.sum().backward()
+    assert same_bits(kept, plain)
+    assert x.grad is not None
+    assert same_bits(x.grad, expected)
 
 
 def inputs(**options: Any) -> tuple[torch.Tensor, ...]:

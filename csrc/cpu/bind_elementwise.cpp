@@ -27,6 +27,15 @@ void flat(int code, Address out, Address a, Address b, Address c, std::int64_t n
   run_flat(operation(code), reinterpret_cast<float*>(out), operands, n, offset, threads);
 }
 
+void dropout(Address x, Address out, Address seed, std::int64_t n, std::uint32_t threshold, std::uint32_t scale,
+             int threads) {
+  const auto key = *reinterpret_cast<const std::uint64_t*>(seed);
+  const Dropout how{{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)},
+                    threshold, static_cast<std::int32_t>(scale)};
+  nanobind::gil_scoped_release release;
+  run_dropout(*current().elementwise, reinterpret_cast<float*>(out), source(x), n, how, threads);
+}
+
 void broadcast(int code, Address out, const std::vector<Address>& addresses, const std::vector<std::int64_t>& sizes,
                const std::vector<std::vector<std::int64_t>>& strides, std::int32_t offset, int threads) {
   const Operation& chosen = operation(code);
@@ -57,6 +66,7 @@ void bind_elementwise(nanobind::module_& m) {
   });
   m.def("flat", &flat);
   m.def("broadcast", &broadcast);
+  m.def("dropout", &dropout);
 }
 
 }  // namespace mulfree

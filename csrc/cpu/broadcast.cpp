@@ -105,6 +105,13 @@ void run_flat(const Operation& operation, float* out, const float* const* operan
   });
 }
 
+void run_dropout(const ElementwiseKernels& kernels, float* out, const float* x, std::int64_t n, const Dropout& how,
+                 int threads) {
+  parallel_for(threads, (n + kTask - 1) / kTask, [&](std::int64_t task) {
+    kernels.dropout(out, x, task * kTask, std::min(n, (task + 1) * kTask), how);
+  });
+}
+
 void run_broadcast(const Operation& operation, float* out, const float* const* operands, Broadcast shape,
                    std::int32_t offset, int threads) {
   const std::int64_t n = shape.elements();

@@ -2,6 +2,7 @@
 
 #include "functions.hpp"
 #include "gelu.hpp"
+#include "random.hpp"
 
 namespace mulfree::MF_TARGET {
 namespace {
@@ -97,6 +98,6 @@ const Operation operations[] = {
 }  // namespace
 
 extern const ElementwiseKernels elementwise_kernels;
-const ElementwiseKernels elementwise_kernels{operations, sizeof operations / sizeof operations[0]};
+const ElementwiseKernels elementwise_kernels{operations, sizeof operations / sizeof operations[0], dropout};
 
 }  // namespace mulfree::MF_TARGET

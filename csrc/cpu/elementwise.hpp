@@ -1,4 +1,4 @@
-// Interface of the elementwise kernels; the law is in docs/spec.md, sections 2 to 4 and 7.
+// Interface of the elementwise kernels; the law is in docs/spec.md, sections 2 to 4, 7 and 8.
 #pragma once
 #include <cstdint>
 
@@ -14,9 +14,19 @@ struct Operation {
   void (*run)(float* out, const float* const* operands, std::int64_t n, std::int32_t offset);
 };
 
+// How to drop elements (section 8): a key for the random words, the word from which an element is kept, and the bits
+// of the scale of those that are kept.
+struct Dropout {
+  std::uint32_t key[2];
+  std::uint32_t threshold;
+  std::int32_t scale;
+};
+
 struct ElementwiseKernels {
   const Operation* operations;  // the same order in every target
   int count;
+  // Elements begin to end of the tensors at `out` and `x`; begin is a multiple of 32.
+  void (*dropout)(float* out, const float* x, std::int64_t begin, std::int64_t end, const Dropout& how);
 };
 
 // A broadcast: sizes of the result, strides of each operand (0 where it is repeated), outermost dimension first.
@@ -38,5 +48,8 @@ void run_flat(const Operation& operation, float* out, const float* const* operan
 // Operands of any strides; `out` is contiguous.
 void run_broadcast(const Operation& operation, float* out, const float* const* operands, Broadcast shape,
                    std::int32_t offset, int threads);
+
+void run_dropout(const ElementwiseKernels& kernels, float* out, const float* x, std::int64_t n, const Dropout& how,
+                 int threads);
 
 }  // namespace mulfree

@@ -22,4 +22,10 @@ constexpr int kDotChunk = 256;
 constexpr int kSumChunk = 1024;
 constexpr int kSumLanes = 32;
 
+// Threefry-2x32 (docs/spec.md, section 8).
+constexpr std::uint32_t kThreefryParity = 0x1bd11bda;
+constexpr int kThreefryRounds = 20;
+constexpr int kThreefryInjection = 4;
+constexpr int kRandomLanes = 16;
+
 }  // namespace mulfree

@@ -49,6 +49,8 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
         ("div_grad_denominator", (grad, x, row, True)),
         ("div_grad_denominator", (grad, plain, row.detach(), False)),
         *unary,
+        ("dropout", (x, torch.tensor([5]), 1 << 31, ONE)),
+        ("dropout", (half, torch.tensor([5]), 1 << 30, ONE)),
         ("sum", (tensor(2, 3, 4, grad=True), [0, 2], False)),
         ("sum", (half, [1], True)),
         ("matmul", (a, b, 23, 0, False, False)),
@@ -63,7 +65,10 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
         ("layer_norm", (x, row, tensor(5, grad=True), 1, 1e-5, False)),
         ("layer_norm", (tensor(2, 3, 4, grad=True), None, None, 2, 1e-5, True)),
         ("layer_norm_grad", (grad, plain, row.detach(), stats, 1, False)),
-        ("adamw_", (plain, grad, grad.clone(), grad.clone(), ONE, ONE, ONE, ONE, ONE, ONE, ONE)),
+        (
+            "adamw_",
+            ([plain, row.detach()], *([grad.clone(), tensor(5)] for _ in range(3)), ONE, ONE, ONE, ONE, ONE, ONE, ONE),
+        ),
     ]
 
 

@@ -67,6 +67,12 @@ class Backend(ABC):
     @abstractmethod
     def unary_grad(self, name: str, grad: Tensor, x: Tensor, exact: bool) -> Tensor: ...
 
+    # Dropout (spec 8).
+
+    @abstractmethod
+    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
+        """``seed``: int64, one element. ``threshold`` and ``scale`` are words."""
+
     # Sums (spec 6).
 
     @abstractmethod
@@ -116,8 +122,8 @@ class Backend(ABC):
     def cross_entropy(
         self, x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        """Loss of each row ``(rows,)``, +0 where ``target`` (int64, ``(rows,)``) is ``ignore_index``; stats (shift,
-        total).
+        """Loss of each row ``(rows,)``, +0 where ``target`` (int64, ``(rows,)``) is ``ignore_index``; stats
+        (shift, total).
 
         Targets are within ``[0, n)`` or ``ignore_index``; the caller has checked.
         """

@@ -35,7 +35,7 @@ def _elementwise(code: int, operands: tuple[Tensor, ...], offset: int = 0) -> Te
 
 
 def _empty(*shape: int) -> Tensor:
-    return torch.empty(shape, dtype=torch.float32)
+    return torch.empty(*shape, dtype=torch.float32)
 
 
 def _address(x: Tensor | None) -> int:
@@ -91,18 +91,21 @@ class CPUBackend(CPUProducts, ReferenceBackend):
         _flat(code, out.data_ptr(), grad.data_ptr(), x.data_ptr(), 0, x.numel(), 0, threads())
         return out
 
+    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
+        x = x.contiguous()
+        out = _empty_like(x)
+        kernels.dropout(x.data_ptr(), out.data_ptr(), seed.data_ptr(), x.numel(), threshold, scale, threads())
+        return out
+
     def sum(self, x: Tensor, dims: tuple[int, ...], keepdim: bool = False) -> Tensor:
-        shape = [1 if dim in dims else size for dim, size in enumerate(x.shape)]
-        if not keepdim:
-            shape = [size for dim, size in enumerate(x.shape) if dim not in dims]
         if dims[-1] - dims[0] >= len(dims):  # not neighbours: bring them together at the end
             kept = [dim for dim in range(x.dim()) if dim not in dims]
-            x = x.permute(*kept, *dims)
-            dims = tuple(range(len(kept), x.dim()))
+            result = self.sum(x.permute(*kept, *dims), tuple(range(len(kept), x.dim())))
+            return result.view([1 if dim in dims else size for dim, size in enumerate(x.shape)]) if keepdim else result
         x = x.contiguous()
-        begin, end = dims[0], dims[-1] + 1
-        outer, n, inner = prod(x.shape[:begin]), prod(x.shape[begin:end]), prod(x.shape[end:])
-        out = torch.empty(shape, dtype=torch.float32)
+        before, reduced, after = x.shape[: dims[0]], x.shape[dims[0] : dims[-1] + 1], x.shape[dims[-1] + 1 :]
+        out = torch.empty((*before, *(1 for _ in reduced if keepdim), *after), dtype=torch.float32)
+        outer, n, inner = prod(before), prod(reduced), prod(after)
         kernels.sum(x.data_ptr(), out.data_ptr(), outer, n, inner, threads())
         return out
 

@@ -15,16 +15,22 @@ Operand = tuple[int, int, int, list[int]]
 
 def _operand(matrix: Tensor, batch: torch.Size) -> Operand:
     """Address, row stride, column stride and batch strides (0 where the batch is broadcast)."""
+    if not batch:
+        row_stride, column_stride = matrix.stride()
+        return matrix.data_ptr(), row_stride, column_stride, []
     if matrix.shape[:-2] != batch:
         matrix = matrix.expand(*batch, *matrix.shape[-2:])
     *batch_strides, row_stride, column_stride = matrix.stride()
     return matrix.data_ptr(), row_stride, column_stride, batch_strides
 
 
-def _batch(*matrices: Tensor) -> torch.Size:
+def _batch(first: Tensor, *others: Tensor) -> torch.Size:
     """The broadcast batch shape; equal shapes, the common case, are not worth torch's general function."""
-    shapes = {matrix.shape[:-2] for matrix in matrices}
-    return shapes.pop() if len(shapes) == 1 else torch.broadcast_shapes(*shapes)
+    batch = first.shape[:-2]
+    for matrix in others:
+        if matrix.shape[:-2] != batch:
+            return torch.Size(torch.broadcast_shapes(batch, *(x.shape[:-2] for x in others)))  # type: ignore[no-untyped-call]
+    return batch
 
 
 class CPUProducts:
@@ -51,8 +57,8 @@ class CPUProducts:
         rows, depth = left.shape[-2:]
         columns = right.shape[-1]
         dtype = left.dtype
-        out = torch.empty((*batch, rows, columns), dtype=torch.float32)
-        if bias is not None:
+        out = torch.empty(*batch, rows, columns, dtype=torch.float32)
+        if bias is not None and not (bias.dtype is torch.float32 and bias.is_contiguous()):
             bias = bias.to(torch.float32).contiguous()
         if len(batch) > kernels.MAX_BATCH_DIMS:
             left, right = left.expand(*batch, -1, -1).flatten(0, -3), right.expand(*batch, -1, -1).flatten(0, -3)
@@ -65,7 +71,7 @@ class CPUProducts:
             out.data_ptr(),
             0 if bias is None else bias.data_ptr(),
             [rows, columns, depth],
-            list(batch),
+            [*batch],
             _FORMATS[dtype],
             mantissa_bits,
             offset,

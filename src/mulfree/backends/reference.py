@@ -15,6 +15,7 @@ from mulfree.backends import reference_rows as rows
 from mulfree.backends import reference_words as word
 from mulfree.backends.contract import AdamWScalars, Backend
 from mulfree.backends.reference_formats import shorten, widen
+from mulfree.backends.reference_random import random_words
 from mulfree.backends.reference_words import floats, words
 
 _UNARY = {
@@ -60,6 +61,11 @@ class ReferenceBackend(Backend):
 
     def unary_grad(self, name: str, grad: Tensor, x: Tensor, exact: bool) -> Tensor:
         return floats(_UNARY_GRAD[name](exact, words(grad), words(x)))
+
+    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
+        kept = random_words(seed, x.numel()).view(x.shape) >= threshold
+        scaled = word.mul(words(x), torch.tensor(scale, device=x.device))
+        return floats(torch.where(kept, scaled, 0))
 
     def sum(self, x: Tensor, dims: tuple[int, ...], keepdim: bool = False) -> Tensor:
         kept = [dim for dim in range(x.dim()) if dim not in dims]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 
-import torch
+from torch import Tensor
 
 from mulfree.backends.contract import Backend
 
@@ -56,9 +56,9 @@ def _default(device_type: str) -> Backend:
         return named("reference")
 
 
-def for_device(device: torch.device) -> Backend:
-    """The backend that computes on ``device``: the override if one is set, else the best there is."""
-    return _override.get() or _default(device.type)
+def for_tensor(x: Tensor) -> Backend:
+    """The backend that computes on the device of ``x``: the override if one is set, else the best there is."""
+    return _override.get() or _default("cpu" if x.is_cpu else x.device.type)
 
 
 def overridden() -> bool:

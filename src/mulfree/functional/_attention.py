@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -9,18 +11,24 @@ from mulfree.functional._elementwise import mul
 from mulfree.functional._options import Derivatives, are_exact, offset
 from mulfree.functional._rows import softmax
 from mulfree.numerics import scalar
+from mulfree.numerics.random import dropout_threshold
 from mulfree.ops import matmul as products
 from mulfree.ops.constants import difference, host_only, quotient, root
+from mulfree.ops.dropout import dropout as _dropped
 
-_RANDOM_BITS = 31
-"""``random_`` fills an int32 tensor with so many random bits."""
+_SEEDS = (1 << 63) - 1
+"""Dropout's seeds are below; the largest range of int64."""
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """``torch.nn.functional.dropout``: kept values become ``mul(x, div(1, 1 - p))``, dropped ones +0.
 
-    The mask compares random integers with an integer threshold. It takes its randomness from torch's default
-    generator, but not the values that torch's dropout would.
+    An element is dropped if its random word, 32 bits, is below p; the words are a function of the element's place
+    and of a seed of 63 bits that each call draws from torch's default generator (spec 8). They are not the random
+    numbers that torch's dropout would take.
+
+    Raises:
+        ValueError: p is not between 0 and 1.
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
@@ -29,16 +37,20 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if p == 1.0:
         result = input.masked_fill(torch.ones_like(input, dtype=torch.bool), 0.0)
     else:
-        dropped = torch.empty(input.shape, dtype=torch.int32, device=input.device).random_() < _threshold(p)
-        result = mul(input, quotient(1.0, difference(1.0, p))).masked_fill(dropped, 0.0)
+        seed = torch.randint(_SEEDS, (1,), device=input.device)
+        result = _dropped(input, seed, *_threshold_and_scale(p))
     return input.copy_(result) if inplace else result
 
 
 @host_only
-def _threshold(p: float) -> int:
-    """p in units of 2**-31, rounded down."""
-    numerator, denominator = p.as_integer_ratio()
-    return (numerator << _RANDOM_BITS) // denominator
+def _threshold_and_scale(p: float) -> tuple[int, int]:
+    """The word below which an element is dropped, and the bits of 1 / (1 - p) in PA arithmetic."""
+    return _settings(p)
+
+
+@lru_cache(maxsize=256)
+def _settings(p: float) -> tuple[int, int]:
+    return dropout_threshold(p), scalar.bits(quotient(1.0, difference(1.0, p)))
 
 
 def scaled_dot_product_attention(

@@ -44,3 +44,12 @@ SUM_CHUNK: Final = 1024
 """Terms of a sum that share one set of lanes."""
 SUM_LANES: Final = 32
 """Lanes of a sum: term j goes to lane j mod 32."""
+
+THREEFRY_PARITY: Final = 0x1BD11BDA
+"""Xor of the key words and the third one (Threefry, section 4.1 of Salmon et al.)."""
+THREEFRY_ROTATIONS: Final = (13, 15, 26, 6, 17, 29, 16, 24)
+THREEFRY_INJECTION: Final = 4
+"""Rounds between additions of the key."""
+THREEFRY_ROUNDS: Final = 20
+RANDOM_LANES: Final = 16
+"""Elements that take the first words of neighbouring blocks before as many take the second words."""

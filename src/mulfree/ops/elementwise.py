@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.rounding import round_to
-from mulfree.backends.select import for_device
+from mulfree.backends.select import for_tensor
 from mulfree.ops.again import differentiate, save_all
 from mulfree.ops.checks import are_plain, broadcast_shape, check_float, check_pair
 from mulfree.ops.reductions import sum_to
@@ -21,9 +21,9 @@ from mulfree.ops.registry import Operation, define
 
 def _mul(a: Tensor, b: Tensor, offset: int, exact_a: bool, exact_b: bool) -> Tensor:
     if are_plain(a, b):
-        return for_device(a.device).mul(a, b, offset)
+        return for_tensor(a).mul(a, b, offset)
     dtype = check_pair("mul", a, b)
-    return round_to(for_device(a.device).mul(a.float(), b.float(), offset), dtype)
+    return round_to(for_tensor(a).mul(a.float(), b.float(), offset), dtype)
 
 
 def _mul_fake(a: Tensor, b: Tensor, offset: int, exact_a: bool, exact_b: bool) -> Tensor:
@@ -56,7 +56,7 @@ def _mul_by(grad: Tensor, a: Tensor, b: Tensor, offset: int, exact: bool) -> Ten
 
 
 def _mul_grad(grad: Tensor, a: Tensor, b: Tensor, offset: int) -> Tensor:
-    backend = for_device(grad.device)
+    backend = for_tensor(grad)
     if are_plain(grad, a, b):
         return backend.mul_grad(grad, a, b, offset)
     dtype = _check_grad("mul_grad", grad, a, b)
@@ -110,9 +110,9 @@ mul: Operation = define(
 
 def _div(a: Tensor, b: Tensor, exact_a: bool, exact_b: bool) -> Tensor:
     if are_plain(a, b):
-        return for_device(a.device).div(a, b)
+        return for_tensor(a).div(a, b)
     dtype = check_pair("div", a, b)
-    return round_to(for_device(a.device).div(a.float(), b.float()), dtype)
+    return round_to(for_tensor(a).div(a.float(), b.float()), dtype)
 
 
 def _div_fake(a: Tensor, b: Tensor, exact_a: bool, exact_b: bool) -> Tensor:
@@ -137,7 +137,7 @@ def _div_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 def _div_grad_numerator(grad: Tensor, a: Tensor, b: Tensor) -> Tensor:
     dtype = _check_grad("div_grad_numerator", grad, a, b)
-    return round_to(for_device(grad.device).div_grad_numerator(grad.float(), a.float(), b.float()), dtype)
+    return round_to(for_tensor(grad).div_grad_numerator(grad.float(), a.float(), b.float()), dtype)
 
 
 def _div_grad_numerator_fake(grad: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ def _div_grad_numerator_fake(grad: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 def _div_grad_denominator(grad: Tensor, a: Tensor, b: Tensor, exact: bool) -> Tensor:
     dtype = _check_grad("div_grad_denominator", grad, a, b)
-    return round_to(for_device(grad.device).div_grad_denominator(grad.float(), a.float(), b.float(), exact), dtype)
+    return round_to(for_tensor(grad).div_grad_denominator(grad.float(), a.float(), b.float(), exact), dtype)
 
 
 def _div_grad_denominator_fake(grad: Tensor, a: Tensor, b: Tensor, exact: bool) -> Tensor:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mulfree.backends.select import for_device
+from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import are_plain, broadcast_shape, check_floats, check_mantissa_bits
 from mulfree.ops.reductions import sum_dims, sum_to
 from mulfree.ops.registry import Operation, define
@@ -16,7 +15,7 @@ from mulfree.ops.registry import Operation, define
 
 def _matmul(a: Tensor, b: Tensor, mantissa_bits: int, offset: int, exact_a: bool, exact_b: bool) -> Tensor:
     _check_product(a, b, mantissa_bits)
-    return for_device(a.device).matmul(a, b, None, mantissa_bits, offset)
+    return for_tensor(a).matmul(a, b, None, mantissa_bits, offset)
 
 
 def _check_product(a: Tensor, b: Tensor, mantissa_bits: int) -> torch.dtype:
@@ -56,7 +55,7 @@ def _matmul_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 def _fold(x: Tensor) -> Tensor:
     """All leading dimensions as rows."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x.flatten(0, -2) if x.dim() > 1 else x.unsqueeze(0)
 
 
 def _by_left(grad: Tensor, a: Tensor, b: Tensor, mantissa_bits: int, offset: int, exact: bool) -> Tensor:
@@ -85,7 +84,7 @@ def _matmul_grad(p: Tensor, q: Tensor, grad: Tensor, mantissa_bits: int, offset:
     _check_product(p, q, mantissa_bits)
     if not are_plain(p, grad):
         check_floats("matmul_grad", input=p, grad=grad)
-    return for_device(p.device).matmul_grad(p, q, grad, mantissa_bits, offset)
+    return for_tensor(p).matmul_grad(p, q, grad, mantissa_bits, offset)
 
 
 def _matmul_grad_fake(p: Tensor, q: Tensor, grad: Tensor, mantissa_bits: int, offset: int) -> Tensor:
@@ -115,7 +114,7 @@ def _linear(
 ) -> Tensor:
     _check_linear(x, weight, bias, mantissa_bits)
     rows = x if x.dim() == 2 else _fold(x)
-    result = for_device(x.device).matmul(rows, weight.mT, bias, mantissa_bits, offset)
+    result = for_tensor(x).matmul(rows, weight.mT, bias, mantissa_bits, offset)
     return result if x.dim() == 2 else result.view(*x.shape[:-1], weight.shape[0])
 
 

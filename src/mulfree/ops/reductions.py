@@ -7,13 +7,13 @@ from typing import Any
 from torch import Tensor
 
 from mulfree.backends.rounding import round_to
-from mulfree.backends.select import for_device
+from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import are_plain, check_float
 from mulfree.ops.registry import define
 
 
 def _sum(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
-    backend = for_device(x.device)
+    backend = for_tensor(x)
     if are_plain(x):
         return backend.sum(x, tuple(dims), keepdim)
     dtype = check_float("sum", "input", x)

@@ -95,18 +95,19 @@ def define(
 
 
 def define_in_place(schema: str, kernel: Kernel, mutated: tuple[int, ...]) -> Callable[..., None]:
-    """``define`` for an operation without result or gradient that changes the arguments at ``mutated``."""
+    """``define`` for an operation on lists of tensors, without result or gradient; it changes lists ``mutated``."""
     name = schema.partition("(")[0]
     _register(name, schema, kernel)
     torch.library.register_fake(f"mulfree::{name}", lambda *args: None, lib=library)
     registered = getattr(torch.ops.mulfree, name).default
 
     def call(*args: Any) -> None:
-        if watched() or not _PLAIN.issuperset(map(type, args)):
+        tensors = [x for arg in args if type(arg) is list for x in arg]
+        if watched() or not _PLAIN.issuperset(map(type, tensors)):
             registered(*args)
             return
         kernel(*args)
-        torch.autograd.graph.increment_version([args[i] for i in mutated])
+        torch.autograd.graph.increment_version([x for i in mutated for x in args[i]])
 
     call.__name__ = call.__qualname__ = name
     return call

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mulfree.backends.contract import Backend
 from mulfree.backends.rounding import round_to
-from mulfree.backends.select import for_device
+from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import are_plain, check_float, check_floats
 from mulfree.ops.registry import define
 
@@ -35,9 +35,11 @@ def _as_matrix(x: Tensor, ndim: int) -> Tensor:
     """float32 matrix whose rows are the last ``ndim`` dimensions."""
     if x.dtype is not _FLOAT:
         x = x.float()
-    if x.dim() != 2 or ndim != 1:
-        split = x.dim() - ndim
-        x = x.reshape(math.prod(x.shape[:split]), math.prod(x.shape[split:]))
+    dims = x.dim()
+    if ndim == 1 and dims > 1:
+        x = x if dims == 2 else x.flatten(0, -2)
+    else:
+        x = x.reshape(math.prod(x.shape[: dims - ndim]), math.prod(x.shape[dims - ndim :]))
     return x.contiguous()
 
 
@@ -74,8 +76,7 @@ def _define_along_dim(name: str, reduces: bool) -> tuple[Callable[..., Any], Cal
 
     def kernel(x: Tensor, dim: int, exact: bool) -> tuple[Tensor, Tensor]:
         check_float(name, "input", x)
-        backend = for_device(x.device)
-        forward: Callable[[Tensor], tuple[Tensor, Tensor]] = getattr(backend, name)
+        forward: Callable[[Tensor], tuple[Tensor, Tensor]] = getattr(for_tensor(x), name)
         rows = _to_rows(x, dim)
         if rows.numel() == 0:
             empty = torch.full(_result_shape(x, dim), -math.inf, dtype=x.dtype, device=x.device)
@@ -95,7 +96,7 @@ def _define_along_dim(name: str, reduces: bool) -> tuple[Callable[..., Any], Cal
     def grad_kernel(grad: Tensor, x: Tensor, stats: Tensor, dim: int, exact: bool) -> Tensor:
         if not are_plain(grad, x):
             check_floats(f"{name}_grad", grad=grad, input=x)
-        backward = getattr(for_device(x.device), f"{name}_grad")
+        backward = getattr(for_tensor(x), f"{name}_grad")
         rows = _to_rows(x, dim)
         if rows.numel() == 0:
             return torch.empty(x.shape, dtype=x.dtype, device=x.device)
@@ -132,10 +133,11 @@ def _cross_entropy(
     rows, classes = x.shape
     count = rows
     if rows:
-        low, high = (int(end) for end in torch.aminmax(target))
+        ends = torch.aminmax(target)
+        low, high = int(ends[0]), int(ends[1])
         if low < 0 or high >= classes or low <= ignore_index <= high:
             count = _valid_targets(target, classes, ignore_index)
-    losses, stats = for_device(x.device).cross_entropy(
+    losses, stats = for_tensor(x).cross_entropy(
         x.float().contiguous(), target.contiguous(), ignore_index, label_smoothing
     )
     counted = torch.scalar_tensor(float(count), dtype=_FLOAT, device=x.device)
@@ -193,7 +195,7 @@ def _cross_entropy_grad(
     grad: Tensor, x: Tensor, target: Tensor, stats: Tensor, ignore_index: int, label_smoothing: float, exact: bool
 ) -> Tensor:
     dtype = _FLOAT if are_plain(grad, x) else check_floats("cross_entropy_grad", grad=grad, input=x)
-    result = for_device(x.device).cross_entropy_grad(
+    result = for_tensor(x).cross_entropy_grad(
         grad.float().contiguous(),
         x.float().contiguous(),
         target.contiguous(),
@@ -257,7 +259,7 @@ def _layer_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, ndim: int, eps: float, exact: bool
 ) -> tuple[Tensor, Tensor]:
     dtype = _check_layer_norm(x, weight, bias, ndim)
-    backend: Backend = for_device(x.device)
+    backend: Backend = for_tensor(x)
     rows = _as_matrix(x, ndim)
     if rows.numel() == 0:
         return torch.empty(x.shape, dtype=dtype, device=x.device), _stats_empty(x, rows.shape[0]).zero_()
@@ -295,7 +297,7 @@ def _layer_norm_grad(
     if rows.numel() == 0:
         by_x, by_weight, by_bias = rows, rows.new_zeros(rows.shape[1]), rows.new_zeros(rows.shape[1])
     else:
-        by_x, by_weight, by_bias = for_device(x.device).layer_norm_grad(
+        by_x, by_weight, by_bias = for_tensor(x).layer_norm_grad(
             _as_matrix(grad, ndim), rows, _vector(weight), stats, exact
         )
     return _shaped(by_x, x.shape, dtype), _shaped(by_weight, shape, dtype), _shaped(by_bias, shape, dtype)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mulfree.backends.contract import Backend
 from mulfree.backends.rounding import round_to
-from mulfree.backends.select import for_device
+from mulfree.backends.select import for_tensor
 from mulfree.numerics import formats, scalar
 from mulfree.ops.again import differentiate, save_all
 from mulfree.ops.checks import are_plain, check_float, check_floats
@@ -69,7 +69,7 @@ _FORMULAS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 def _define(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def kernel(x: Tensor, exact: bool) -> Tensor:
-        backend = for_device(x.device)
+        backend = for_tensor(x)
         if x.dtype is _FLOAT:
             return backend.unary(name, x)
         dtype = check_float(name, "input", x)
@@ -79,7 +79,7 @@ def _define(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return x.new_empty(x.shape, dtype=check_float(name, "input", x))
 
     def grad_kernel(grad: Tensor, x: Tensor, exact: bool) -> Tensor:
-        backend = for_device(x.device)
+        backend = for_tensor(x)
         if are_plain(grad, x):
             return backend.unary_grad(name, grad, x, exact)
         dtype = check_floats(f"{name}_grad", grad=grad, input=x)

@@ -87,28 +87,30 @@ class AdamW(torch.optim.Optimizer):
             scalar.bits(float(x)) for x in (group["lr"], *group["betas"], group["eps"], group["weight_decay"])
         )
         decay = scalar.mul(lr, weight_decay)
-        for param in group["params"]:
-            grad = param.grad
-            if grad is None:
-                continue
-            if grad.is_sparse:
-                raise RuntimeError("AdamW: sparse gradients are not supported")
-            state = self.state[param] or self._new_state(param)
-            state["step"] += 1
-            step = int(state["step"])
-            adamw_(
-                param,
-                -grad if group["maximize"] else grad,
-                state["exp_avg"],
-                state["exp_avg_sq"],
-                lr,
-                beta1,
-                beta2,
-                eps,
-                decay,
-                _correction(beta1, step),
-                _correction(beta2, step),
-            )
+        for step, (params, uphill, exp_avgs, exp_avg_sqs) in self._by_step(group["params"]).items():
+            grads = [-grad for grad in uphill] if group["maximize"] else uphill
+            corrections = _correction(beta1, step), _correction(beta2, step)
+            adamw_(params, grads, exp_avgs, exp_avg_sqs, lr, beta1, beta2, eps, decay, *corrections)
+
+    def _by_step(self, params: list[Tensor]) -> dict[int, tuple[list[Tensor], ...]]:
+        """Parameters, gradients and averages of those that have a gradient, by the number of the step they take."""
+        pairs = [(param, param.grad) for param in params if param.grad is not None]
+        if any(grad.is_sparse for _, grad in pairs):
+            raise RuntimeError("AdamW: sparse gradients are not supported")
+        states = [self.state[param] or self._new_state(param) for param, _ in pairs]
+        if states:
+            torch._foreach_add_([state["step"] for state in states], 1)
+        found: dict[int, tuple[list[Tensor], ...]] = {}
+        for (param, grad), state in zip(pairs, states, strict=True):
+            step = int(state["step"].item())
+            if step not in found:
+                found[step] = ([], [], [], [])
+            with_grad, grads, exp_avgs, exp_avg_sqs = found[step]
+            with_grad.append(param)
+            grads.append(grad)
+            exp_avgs.append(state["exp_avg"])
+            exp_avg_sqs.append(state["exp_avg_sq"])
+        return found
 
     def _new_state(self, param: Tensor) -> dict[str, Any]:
         self.state[param] = {

@@ -1,0 +1,80 @@
+// Random words of counters, and dropout by them (docs/spec.md, section 8).
+#pragma once
+#include "arithmetic.hpp"
+#include "elementwise.hpp"
+
+namespace mulfree::MF_TARGET {
+
+struct Words {
+  Unsigned first, second;
+};
+
+template <int count>
+inline Unsigned rotated(Unsigned word) {
+  return word << count | word >> (32 - count);
+}
+
+// The blocks of one group of 2 * kRandomLanes elements, side by side: each by itself is a long chain of dependent steps.
+constexpr int kVectors = kRandomLanes / kLanes;
+
+template <int round>
+inline void threefry_round(Words (&group)[kVectors], const std::uint32_t* key) {
+  constexpr int rotations[] = {13, 15, 26, 6, 17, 29, 16, 24};
+  for (Words& w : group) {
+    w.first += w.second;
+    w.second = rotated<rotations[round % 8]>(w.second) ^ w.first;
+    if constexpr ((round + 1) % kThreefryInjection == 0) {
+      constexpr int injection = (round + 1) / kThreefryInjection;
+      w.first += key[injection % 3];
+      w.second += key[(injection + 1) % 3] + injection;
+    }
+  }
+}
+
+template <int round = 0>
+inline void threefry_rounds(Words (&group)[kVectors], const std::uint32_t* key) {
+  if constexpr (round < kThreefryRounds) {
+    threefry_round<round>(group, key);
+    threefry_rounds<round + 1>(group, key);
+  }
+}
+
+// Both words of kRandomLanes blocks from `block` on, one a lane; they do not cross a multiple of 2^32.
+inline void threefry(Words (&group)[kVectors], const std::uint32_t* key, std::int64_t block) {
+  for (int v = 0; v < kVectors; ++v) {
+    group[v].first = (Unsigned)lane_numbers() + static_cast<std::uint32_t>(block + v * kLanes) + key[0];
+    group[v].second = Unsigned{} + static_cast<std::uint32_t>(block >> 32) + key[1];
+  }
+  threefry_rounds(group, key);
+}
+
+inline Int dropped_or_scaled(Int x, Unsigned word, const Dropout& how, const Offset& none) {
+  return mul(x, splat(how.scale), none) & (word >= how.threshold);
+}
+
+// Elements begin to end of a tensor; begin is a multiple of 2 * kRandomLanes.
+inline void dropout(float* out, const float* x, std::int64_t begin, std::int64_t end, const Dropout& how) {
+  const Offset none(0);
+  const std::uint32_t key[3] = {how.key[0], how.key[1], kThreefryParity ^ how.key[0] ^ how.key[1]};
+  const auto part_of_vector = [&](std::int64_t i, Unsigned word) {
+    if (i >= end) return;
+    const Int part = first_lanes(end - i < kLanes ? end - i : kLanes);
+    store_part(out + i, part, dropped_or_scaled(load_part(x + i, part), word, how, none));
+  };
+  for (std::int64_t i = begin; i < end; i += 2 * kRandomLanes) {
+    Words words[kVectors];
+    threefry(words, key, i / 2);
+    for (int v = 0; v < kVectors; ++v) {
+      const std::int64_t first = i + v * kLanes, second = first + kRandomLanes;
+      if (second + kLanes <= end) {
+        store(out + first, dropped_or_scaled(load(x + first), words[v].first, how, none));
+        store(out + second, dropped_or_scaled(load(x + second), words[v].second, how, none));
+      } else {
+        part_of_vector(first, words[v].first);
+        part_of_vector(second, words[v].second);
+      }
+    }
+  }
+}
+
+}  // namespace mulfree::MF_TARGET
