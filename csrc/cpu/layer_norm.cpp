@@ -150,7 +150,7 @@ struct Backward {
   Int count;
 };
 
-// One row of the backward pass, with what the steps learn about it.
+// One row of the backward pass, with what the steps learn about it. Loops take copies, which stay in registers.
 struct Row {
   const float *grad, *x;
   float *out, *by_weight, *by_bias;
@@ -163,7 +163,7 @@ struct Sums {
 
 // Whether a row and its gradient allow the plain form, and the sums of a row that does.
 template <bool exact>
-bool is_plain(const Row& row, std::int64_t n, Sums& sums) {
+bool is_plain(const Row row, std::int64_t n, Sums& sums) {
   Int centred_reach{}, grad_most{}, grad_least = splat(-1);
   const auto inspect = [&](std::int64_t i, auto span) {
     Int v = span.load(row.x + i), g = span.load(row.grad + i);
@@ -201,7 +201,7 @@ Range inspect(const Backward& shared, const Row& row, Sums& sums) {
 // Adds the row's terms to `by_weight` and `by_bias`, leaves the gradient by the normalised row in `out` and returns
 // the one by the root.
 template <class Form>
-Int first_pass(const Backward& shared, const Row& row) {
+Int first_pass(const Backward shared, const Row row) {
   return sum_row(shared.n, [&](std::int64_t i, auto span) {
     Int g = span.load(row.grad + i), w = shared.weight.load(i, span);
     Int centred = Form::add(span.load(row.x + i), row.middle ^ kSign), normal = Form::div(centred, row.root);
@@ -215,7 +215,7 @@ Int first_pass(const Backward& shared, const Row& row) {
 
 // The gradient by the normalised row alone.
 template <class Form>
-void first_pass_again(const Backward& shared, const Row& row) {
+void first_pass_again(const Backward shared, const Row row) {
   walk(shared.n, [&](std::int64_t i, auto span) {
     Int normal = Form::div(Form::add(span.load(row.x + i), row.middle ^ kSign), row.root);
     span.store(row.out + i, Form::d_mul(span.load(row.grad + i), normal, shared.weight.load(i, span)));
@@ -224,7 +224,7 @@ void first_pass_again(const Backward& shared, const Row& row) {
 
 // Turns `out` into the gradient by the centred row and returns the gradient by the mean.
 template <class Form>
-Int second_pass(const Backward& shared, const Row& row, Int d_square) {
+Int second_pass(const Backward shared, const Row row, Int d_square) {
   return negate(sum_row(shared.n, [&](std::int64_t i, auto span) {
     Int centred = Form::add(span.load(row.x + i), row.middle ^ kSign);
     Int by_square = Form::d_mul(d_square, centred, centred);

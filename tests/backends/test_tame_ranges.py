@@ -185,8 +185,8 @@ def test_adamw(native: Backend, changes: dict[str, float]) -> None:
         words = state[place].view(torch.int32)
         words[::8] = edges.view(torch.int32)
         expected = [x.clone() for x in state]
-        named("reference").adamw_(*expected, scalars)
-        native.adamw_(*state, scalars)
+        named("reference").adamw_(expected[0], expected[1], expected[2], expected[3], scalars)
+        native.adamw_(state[0], state[1], state[2], state[3], scalars)
         for actual, wanted in zip(state, expected, strict=True):
             assert_same_bits(actual, wanted)
 
