@@ -1,4 +1,5 @@
 // Layer norm and its derivatives. Every formula is written once, for every form of the operations (tame.hpp).
+#include <memory>
 #include <vector>
 
 #include "row_kernels.hpp"
@@ -324,12 +325,12 @@ void layer_norm_grad(const float* grad, const float* x, const float* weight, con
   const std::int64_t lane_block = 2 * n, chunk_block = kSumLanes * lane_block;
   const std::int64_t chunks = (shape.rows + kSumChunk - 1) / kSumChunk;
   const std::int64_t batch = std::clamp<std::int64_t>((1 << 19) / std::max<std::int64_t>(1, chunk_block), 1, 64);
-  std::vector<float> lanes(std::min(batch, std::max<std::int64_t>(1, chunks)) * chunk_block);
+  const std::unique_ptr<float[]> lanes(new float[std::min(batch, chunks) * chunk_block]);  // each task clears its own
   std::vector<float> totals(lane_block);
   for (std::int64_t first = 0; first < chunks; first += batch) {
     const std::int64_t count_here = std::min(batch, chunks - first);
     parallel_for(shape.threads, count_here * groups, [&](std::int64_t task) {
-      float* own = lanes.data() + task * group * lane_block;
+      float* own = lanes.get() + task * group * lane_block;
       std::fill(own, own + group * lane_block, 0.0f);
       const std::int64_t start = (first + task / groups) * kSumChunk;
       const std::int64_t stop = std::min<std::int64_t>(shape.rows, start + kSumChunk);
@@ -346,12 +347,12 @@ void layer_norm_grad(const float* grad, const float* x, const float* weight, con
         }
     });
     parallel_for(shape.threads, count_here,
-                 [&](std::int64_t chunk) { fold_lanes(lanes.data() + chunk * chunk_block, lane_block); });
+                 [&](std::int64_t chunk) { fold_lanes(lanes.get() + chunk * chunk_block, lane_block); });
     parallel_for(1, 1, [&](std::int64_t) {
       for (std::int64_t chunk = 0; chunk < count_here; ++chunk)
         walk(lane_block, [&](std::int64_t i, auto span) {
           float* total = totals.data() + i;
-          span.store(total, add_floats(span.load(total), span.load(lanes.data() + chunk * chunk_block + i)));
+          span.store(total, add_floats(span.load(total), span.load(lanes.get() + chunk * chunk_block + i)));
         });
     });
   }
