@@ -14,7 +14,8 @@ namespace mulfree::MF_TARGET {
 inline Int select(Int mask, Int yes, Int no) { return mask ? yes : no; }
 inline Int smaller(Int a, Int b) { return a < b ? a : b; }
 inline Int larger(Int a, Int b) { return a > b ? a : b; }
-inline Int smaller_unsigned(Int a, Int b) { return (Unsigned)a < (Unsigned)b ? a : b; }
+inline Int smaller_unsigned(Int a, Int b) { return (Int)((Unsigned)a < (Unsigned)b ? (Unsigned)a : (Unsigned)b); }
+inline Int larger_unsigned(Int a, Int b) { return (Int)((Unsigned)a > (Unsigned)b ? (Unsigned)a : (Unsigned)b); }
 inline Int at_least_unsigned(Int a, Int b) { return (Unsigned)a >= (Unsigned)b; }
 
 // The operand that a comparison of floats prefers; not for NaN.

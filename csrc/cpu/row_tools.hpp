@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "functions.hpp"
 #include "rows.hpp"
@@ -47,23 +48,39 @@ inline Int fold(Int v, Combine&& combine) {
 
 inline Int largest_lane(Int v) { return fold(v, larger); }
 
+// body(0), ..., body(count - 1) with constants as arguments, so that arrays they index can live in registers.
+template <class Body, int... i>
+inline void each_of(std::integer_sequence<int, i...>, Body&& body) {
+  (body(std::integral_constant<int, i>{}), ...);
+}
+
+template <int count, class Body>
+inline void each(Body&& body) {
+  each_of(std::make_integer_sequence<int, count>{}, body);
+}
+
 template <int count>
 using Terms = std::array<Int, count>;
 
 // The lanes of one chunk, for `count` sums at once.
 template <int count>
 struct Lanes {
-  Int lanes[count][kSlots] = {};
+  Int lanes[count][kSlots];
 
-  template <class Span>
-  void take(int slot, Span span, const Terms<count>& terms) {
-    for (int k = 0; k < count; ++k) lanes[k][slot] = add_floats(lanes[k][slot], span.keep(terms[k]));
+  // Vector by vector: compilers clear a whole array with slower instructions.
+  Lanes() {
+    each<count>([&](auto k) { each<kSlots>([&](auto slot) { lanes[k][slot] = Int{}; }); });
   }
 
-  Int fold_slots(int k) {
-#pragma GCC unroll 4
-    for (int width = kSlots / 2; width > 0; width /= 2)
-      for (int i = 0; i < width; ++i) lanes[k][i] = add_floats(lanes[k][i], lanes[k][i + width]);
+  template <class Slot, class Span>
+  void take(Slot slot, Span span, const Terms<count>& terms) {
+    each<count>([&](auto k) { lanes[k][slot] = add_floats(lanes[k][slot], span.keep(terms[k])); });
+  }
+
+  template <int width = kSlots / 2, class K>
+  Int fold_slots(K k) {
+    each<width>([&](auto i) { lanes[k][i] = add_floats(lanes[k][i], lanes[k][i + width]); });
+    if constexpr (width > 1) return fold_slots<width / 2>(k);
     return fold(lanes[k][0], add_floats);
   }
 };
@@ -79,16 +96,15 @@ inline Terms<count> sum_row(std::int64_t n, Body&& body) {
     Lanes<count> lanes;
     std::int64_t i = start;
     for (; i + kSumLanes <= stop; i += kSumLanes) {
-#pragma GCC unroll 8
-      for (int slot = 0; slot < kSlots; ++slot) lanes.take(slot, Whole{}, body(i + slot * kLanes, Whole{}));
+      each<kSlots>([&](auto slot) { lanes.take(slot, Whole{}, body(i + slot * kLanes, Whole{})); });
     }
-#pragma GCC unroll 8
-    for (int slot = 0; slot < kSlots; ++slot, i += kLanes) {
-      if (i >= stop) break;
+    each<kSlots>([&](auto slot) {
+      if (i >= stop) return;
       Part part{first_lanes(std::min<std::int64_t>(kLanes, stop - i))};
       lanes.take(slot, part, body(i, part));
-    }
-    for (int k = 0; k < count; ++k) totals[k] = add_floats(totals[k], lanes.fold_slots(k));
+      i += kLanes;
+    });
+    each<count>([&](auto k) { totals[k] = add_floats(totals[k], lanes.fold_slots(k)); });
   }
   for (Int& total : totals) total = close_total(total);
   return totals;

@@ -1,6 +1,7 @@
-// Two forms of the operations for the composed kernels. `General` is the law with every special value. `Tame` returns
+// Three forms of the operations for the composed kernels. `General` is the law with every special value. `Tame` returns
 // the same bits where no operand is NaN or infinite and no result overflows, which the kernels establish once for many
-// operations; zeros and results that become too small are still handled.
+// operations; zeros and results that become too small are still handled. `Plain` returns the same bits, but for the
+// sign of a zero, where also no result becomes too small and no operand but the incoming gradient is zero.
 #pragma once
 #include "functions.hpp"
 
@@ -44,6 +45,29 @@ struct Tame {
     Int ma = magnitude(a), mb = magnitude(b), mg = magnitude(grad);
     Int slope = ((ma - mb) & ~kMantissa) - (mb & ~kMantissa) + kOne;
     return finish(slope + mg, smaller(ma, mg), ~(a ^ grad));
+  }
+};
+
+// Whole words are added: the sign bits add modulo two, as signs do, and no magnitude reaches them.
+template <bool exact>
+struct Plain {
+  static constexpr std::int32_t kField = ~kMantissa;
+
+  static Int nonzero(Int grad) { return (Int)(as_float(grad) != Float{}); }
+  static Int mul(Int a, Int b) { return a + b - kOne; }
+  static Int div(Int a, Int b) { return a - (b - kOne); }
+  static Int add(Int a, Int b) { return add_floats(a, b); }
+  static Int d_mul(Int grad, Int a, Int b) {
+    if constexpr (!exact) return (grad + (b - kOne)) & nonzero(grad);
+    return ((((a & kMantissa) + (b - kOne)) & kField) + grad) & nonzero(grad);
+  }
+  static Int d_numerator(Int grad, Int a, Int b) {
+    if constexpr (!exact) return (grad - (b - kOne)) & nonzero(grad);
+    return ((((a & kMantissa) - (b - kOne)) & kField) + grad) & nonzero(grad);
+  }
+  static Int d_denominator(Int grad, Int a, Int b) {
+    if constexpr (!exact) return (grad + (a + (kOne + kSign - b - b))) & nonzero(grad);
+    return (((a - (b - kOne)) & kField) + ((kSign - (b & kField)) + grad)) & nonzero(grad);
   }
 };
 
