@@ -38,12 +38,21 @@ inline void walk(std::int64_t n, Body&& body) {
   if (i < n) body(i, Part{first_lanes(n - i)});
 }
 
+template <int width, int... lane>
+inline Int rotated(Int v, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(v, v, (lane + width) % kLanes...);
+}
+
+template <int width, class Combine>
+inline Int halved(Int v, Combine& combine) {
+  if constexpr (width == 0) return v;
+  else return halved<width / 2>(combine(v, rotated<width>(v, std::make_integer_sequence<int, kLanes>{})), combine);
+}
+
 // v[0] in every lane, after v[i] has taken v[i + kLanes/2], ... , v[i + 1] in turn.
 template <class Combine>
 inline Int fold(Int v, Combine&& combine) {
-#pragma GCC unroll 4
-  for (int width = kLanes / 2; width > 0; width /= 2) v = combine(v, __builtin_shuffle(v, lane_numbers() + width));
-  return splat(v[0]);
+  return splat(halved<kLanes / 2>(v, combine)[0]);
 }
 
 inline Int largest_lane(Int v) { return fold(v, larger); }
