@@ -29,7 +29,7 @@ def _batch(first: Tensor, *others: Tensor) -> torch.Size:
     batch = first.shape[:-2]
     for matrix in others:
         if matrix.shape[:-2] != batch:
-            return torch.Size(torch.broadcast_shapes(batch, *(x.shape[:-2] for x in others)))  # type: ignore[no-untyped-call]
+            return torch.Size(torch.broadcast_shapes(batch, *(x.shape[:-2] for x in others)))
     return batch
 
 
