@@ -123,6 +123,10 @@ def _seconds(call: Call, loops: int) -> float:
     return (time.perf_counter() - start) / loops
 
 
+_PAUSE = 0.03
+"""Seconds before a sample: idle threads of a rival's pool spin for some 20 ms and would take the cores from the next."""
+
+
 def time_in_turns(calls: Sequence[Call], budget: Budget) -> list[Timing]:
     """Time the calls alternately; each round runs every call once, in an order that reverses every round."""
     loops = []
@@ -136,6 +140,7 @@ def time_in_turns(calls: Sequence[Call], budget: Budget) -> list[Timing]:
         len(samples[0]) < budget.most and time.perf_counter() - start < budget.total
     ):
         for index in order:
+            time.sleep(_PAUSE)
             samples[index].append(_seconds(calls[index], loops[index]))
         order.reverse()
     return [Timing(tuple(values), count) for values, count in zip(samples, loops, strict=True)]

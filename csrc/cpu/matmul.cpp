@@ -153,7 +153,10 @@ class Product {
     alignas(64) std::int32_t tile[kTileSize], points[kTileSize], mantissas[kTileSize];
     const auto& left = space_.left;
     const auto& right = space_.right;
-    alignas(64) static thread_local MaskingLeft masking_left;
+    thread_local Buffer masking_buffer;
+    auto* masking = reinterpret_cast<MaskingLeft*>(
+        masking_buffer.take((last_row - first_row) * static_cast<std::int64_t>(sizeof(MaskingLeft) / 4)));
+    std::vector<bool> prepared(last_row - first_row);  // of them
     std::vector<std::int64_t> clamping;  // left panels
     for (std::int64_t j = first_column; j < last_column; ++j) {
       clamping.clear();
@@ -174,8 +177,11 @@ class Product {
           continue;
         }
         if (loop == Loop::masking) {
-          prepare_left(depth_, left.raw + i * left.kStride, static_cast<std::int32_t>(product_bias()), &masking_left);
-          masking_tile(depth_, masking_left, right.raw + j * right.kStride, tile);
+          MaskingLeft& operand = masking[i - first_row];
+          if (!prepared[i - first_row])
+            prepare_left(depth_, left.raw + i * left.kStride, static_cast<std::int32_t>(product_bias()), &operand);
+          prepared[i - first_row] = true;
+          masking_tile(depth_, operand, right.raw + j * right.kStride, tile);
           add_to_totals(tile, to, {});
           continue;
         }
