@@ -124,7 +124,7 @@ def _seconds(call: Call, loops: int) -> float:
 
 
 _PAUSE = 0.03
-"""Seconds before a sample: idle threads of a rival's pool spin for some 20 ms and would take the cores from the next."""
+"""Seconds before a sample: idle threads of a rival spin for some 20 ms and would take the cores from the next."""
 
 
 def time_in_turns(calls: Sequence[Call], budget: Budget) -> list[Timing]:
