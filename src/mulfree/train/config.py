@@ -40,12 +40,12 @@ class TrainingConfig:
         ConfigError: a value out of its range.
     """
 
-    epochs: int = 30
+    epochs: int = 40
     batch_size: int = 64
     lr: float = 2e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
-    dropout: float = 0.1
+    dropout: float = 0.05
     warmup_epochs: int = 2
     seed: int = 0
     seeds: int = 1

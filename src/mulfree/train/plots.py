@@ -47,7 +47,7 @@ def save_curves(path: Path, runs: Mapping[str, Sequence[Sequence[Epoch]]], title
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(frameon=False)
+    left.legend(frameon=False, loc="upper right")
     right.legend(frameon=False, loc="lower right")
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, format="png", dpi=150)
