@@ -141,6 +141,7 @@ def time_in_turns(calls: Sequence[Call], budget: Budget) -> list[Timing]:
     ):
         for index in order:
             time.sleep(_PAUSE)
+            calls[index]()  # wakes the threads of its own pool
             samples[index].append(_seconds(calls[index], loops[index]))
         order.reverse()
     return [Timing(tuple(values), count) for values, count in zip(samples, loops, strict=True)]
