@@ -6,8 +6,6 @@
 
 namespace mulfree {
 
-inline std::int32_t flush(std::int32_t a) { return (a & kMagnitude) < kMin ? a & kSign : a; }
-
 inline std::int32_t finish(std::int32_t sign, std::int64_t total) {
   if (total < kMin) return sign;
   return sign | (total > kInf ? kInf : static_cast<std::int32_t>(total));

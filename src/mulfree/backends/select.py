@@ -61,11 +61,6 @@ def for_tensor(x: Tensor) -> Backend:
     return _override.get() or _default("cpu" if x.is_cpu else x.device.type)
 
 
-def overridden() -> bool:
-    """True inside ``backend(...)``."""
-    return _override.get() is not None
-
-
 @contextmanager
 def backend(name: str) -> Iterator[Backend]:
     """Compute everything inside the ``with`` block on the backend called ``name``.
