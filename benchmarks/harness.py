@@ -126,12 +126,22 @@ def _seconds(call: Call, loops: int) -> float:
 _PAUSE = 0.03
 """Seconds before a sample: idle threads of a rival spin for some 20 ms and would take the cores from the next."""
 
+_WARM_UP = 0.01
+"""Seconds of untimed calls after the pause, at least one call: cores that slept need some ms to come back."""
+
+
+def _warm_up(call: Call) -> None:
+    start = time.perf_counter()
+    call()
+    while time.perf_counter() - start < _WARM_UP:
+        call()
+
 
 def time_in_turns(calls: Sequence[Call], budget: Budget) -> list[Timing]:
     """Time the calls alternately; each round runs every call once, in an order that reverses every round."""
     loops = []
     for call in calls:
-        call()
+        _warm_up(call)
         loops.append(max(1, int(budget.sample / max(_seconds(call, 1), 1e-9))))
     samples: list[list[float]] = [[] for _ in calls]
     order = list(range(len(calls)))
@@ -141,7 +151,7 @@ def time_in_turns(calls: Sequence[Call], budget: Budget) -> list[Timing]:
     ):
         for index in order:
             time.sleep(_PAUSE)
-            calls[index]()  # wakes the threads of its own pool
+            _warm_up(calls[index])
             samples[index].append(_seconds(calls[index], loops[index]))
         order.reverse()
     return [Timing(tuple(values), count) for values, count in zip(samples, loops, strict=True)]
