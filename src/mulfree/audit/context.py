@@ -10,10 +10,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mulfree.audit import report
-from mulfree.audit.classification import Kind, classify
 from mulfree.audit.counting import scalar_multiplications
 from mulfree.audit.origins import Origin, Origins
 from mulfree.audit.report import Finding
+from mulfree.catalog import Kind, classify
 
 
 class Audit(TorchDispatchMode):

@@ -28,7 +28,7 @@ _PACKAGE = Path(__file__).parent.parent
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 _LIBRARY_FLOORS = tuple(
     str(_PACKAGE / part)
-    for part in ("numerics", "backends", "ops", "functional", "nn", "optim", "policy", "convert", "audit")
+    for part in ("catalog", "numerics", "backends", "ops", "functional", "nn", "optim", "policy", "convert", "audit")
 )
 _ENGINE = str(Path("autograd", "graph.py"))
 

@@ -1,10 +1,10 @@
-"""The tables of the audit."""
+"""The tables of PyTorch's operations."""
 
 from __future__ import annotations
 
 import torch
 
-from mulfree.audit.classification import CONDITIONAL, FREE, MULTIPLYING, plain_name
+from mulfree.catalog import CONDITIONAL, FREE, MULTIPLYING, plain_name
 
 
 def test_tables_are_disjoint() -> None:
