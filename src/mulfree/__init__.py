@@ -3,7 +3,7 @@
 from mulfree import functional, nn, optim
 from mulfree.audit import audit
 from mulfree.backends.select import backend
-from mulfree.convert import convert
+from mulfree.convert import convert, revert, summary
 from mulfree.policy import Policy
 
-__all__ = ["Policy", "audit", "backend", "convert", "functional", "nn", "optim"]
+__all__ = ["Policy", "audit", "backend", "convert", "functional", "nn", "optim", "revert", "summary"]

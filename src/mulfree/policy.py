@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Literal
 
-from mulfree.functional import Derivative
-from mulfree.functional._options import is_exact, offset
+from mulfree.functional import Derivatives
+from mulfree.functional._options import are_exact, is_exact, offset
+
+GroupName = Literal["matmul", "softmax", "norm", "activation", "elementwise", "loss"]
 
 
 @dataclass(frozen=True)
@@ -21,15 +24,17 @@ class Group:
     """
 
     on: bool = True
-    derivative: Derivative = "approximate"
+    derivative: Derivatives = "approximate"
 
     def __post_init__(self) -> None:
+        if isinstance(self.derivative, tuple):
+            raise ValueError(f"derivative must be one choice in this group, got {self.derivative!r}")
         is_exact(self.derivative)
 
 
 @dataclass(frozen=True)
 class Products(Group):
-    """The group of matrix products, with the options of ``functional.matmul``.
+    """The group of matrix products, with the options of ``functional.matmul``; ``derivative`` may be a pair.
 
     Raises:
         ValueError: ``mantissa_bits`` outside 1 to 23, or a compensation that is not positive and finite.
@@ -39,7 +44,7 @@ class Products(Group):
     compensation: float | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        are_exact(self.derivative)
         if not 1 <= self.mantissa_bits <= 23:
             raise ValueError(f"mantissa_bits must be 1 to 23, got {self.mantissa_bits}")
         offset(self.compensation)
@@ -53,12 +58,14 @@ class Policy:
     """Which groups of operations ``convert`` replaces. Without arguments it is ``Policy.full()``.
 
     Attributes:
-        matmul: linear layers, matrix products, the products of attention.
+        matmul: linear layers, matrix products, convolutions, the products of attention and recurrent layers.
         softmax: softmax and its logarithm, the softmax of attention.
-        norm: layer normalization.
-        activation: GELU.
-        elementwise: products and quotients of tensors, dropout.
-        loss: cross-entropy; exact by default, the paper's choice (Table 3).
+        norm: layer, RMS, batch, group and instance normalization.
+        activation: GELU, SiLU, sigmoid, tanh and the like.
+        elementwise: products, quotients, powers and functions of tensors, means, pooling, dropout.
+        loss: cross-entropy and the other losses; exact by default, the paper's choice (Table 3).
+        allow: names of torch functions that stay as they are, multiplications included ("fft_fft"). A function that
+            is neither free of multiplications nor has a piecewise affine form is an error otherwise.
     """
 
     matmul: Products = field(default_factory=Products)
@@ -67,6 +74,25 @@ class Policy:
     activation: Group = field(default_factory=Group)
     elementwise: Group = field(default_factory=Group)
     loss: Group = field(default_factory=lambda: Group(derivative="exact"))
+    allow: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.allow, str) or not all(isinstance(name, str) for name in self.allow):
+            raise TypeError(f"allow must be a tuple of names of torch functions, got {self.allow!r}")
+
+    def allows(self, name: str) -> bool:
+        """True if the torch function of this plain name shall stay as it is."""
+        return name in self.allow
+
+    @property
+    def is_full(self) -> bool:
+        """True if every group is on."""
+        return all(getattr(self, group.name).on for group in fields(self) if group.name != "allow")
+
+    @property
+    def is_standard(self) -> bool:
+        """True if every group is off."""
+        return not any(getattr(self, group.name).on for group in fields(self) if group.name != "allow")
 
     @classmethod
     def full(cls) -> Policy:
@@ -75,7 +101,7 @@ class Policy:
 
     @classmethod
     def matmul_only(
-        cls, mantissa_bits: int = 23, derivative: Derivative = "approximate", compensation: float | None = None
+        cls, mantissa_bits: int = 23, derivative: Derivatives = "approximate", compensation: float | None = None
     ) -> Policy:
         """Only the matrix products replaced (Table 2)."""
         products = Products(derivative=derivative, mantissa_bits=mantissa_bits, compensation=compensation)

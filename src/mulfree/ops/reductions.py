@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mulfree.backends.rounding import round_to
@@ -59,3 +60,24 @@ def sum_to(grad: Tensor, operand: Tensor) -> Tensor:
         dims = (*range(extra), *(i + extra for i, size in enumerate(shape) if size == 1 and grad.shape[i + extra] != 1))
         grad = sum_dims(grad, dims, False).reshape(shape)
     return round_to(grad, operand.dtype)
+
+
+class _Broadcast(torch.autograd.Function):
+    """A broadcast view whose gradient is summed in the law's order; ``Tensor.expand`` leaves the order to torch."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, shape: torch.Size) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.expand(shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return sum_to(grad, ctx.saved_tensors[0]), None
+
+
+def broadcast(x: Tensor, shape: torch.Size) -> Tensor:
+    """``x`` expanded to ``shape``."""
+    if x.shape == shape or not (x.requires_grad and torch.is_grad_enabled()):
+        return x.expand(shape)
+    result: Tensor = _Broadcast.apply(x, shape)
+    return result

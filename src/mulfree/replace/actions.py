@@ -1,0 +1,156 @@
+"""From a torch function to what happens when a converted module calls it.
+
+In this order: a rule takes its place; it is free of multiplications and stays; it is a Python function of torch,
+whose body runs under the mode; or it multiplies and has no piecewise affine form, which is an error unless the
+policy allows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils._pytree import tree_leaves
+
+from mulfree.catalog import FREE
+from mulfree.policy import Policy
+from mulfree.replace.bodies import body_of
+from mulfree.replace.free import FREE_CALLS
+from mulfree.replace.rules import RULES, Rule
+from mulfree.replace.sources import user_line
+
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+Action = Callable[[TorchFunctionMode, Policy, Arguments, Keywords], Any]
+
+_DUNDERS = {"truediv": "div", "div": "div", "floordiv": "floor_divide", "mod": "remainder"}
+
+
+def plain_name(function: Callable[..., Any]) -> tuple[str, bool]:
+    """The name under which rules know a torch function, and whether the call changes its first argument.
+
+    ``torch.mul``, ``Tensor.mul_``, ``Tensor.__imul__`` and ``torch.ops.aten.mul.Tensor`` are all ``mul``.
+    """
+    if isinstance(function, torch._ops.OpOverload):
+        name = function._schema.name.partition("::")[2]
+    else:
+        name = function.__name__
+    if name.startswith("__") and name.endswith("__"):
+        inner = name.strip("_")
+        if inner.startswith("i") and inner[1:] in ("add", "sub", "mul", "pow", "matmul", *_DUNDERS):
+            return _DUNDERS.get(inner[1:], inner[1:]), True
+        if inner in ("add", "radd", "sub", "mul", "rmul", "matmul", "pow"):
+            return inner.removeprefix("r"), False
+        return _DUNDERS.get(inner, name), False
+    if name.endswith("_"):
+        return name.rstrip("_"), True
+    return name, False
+
+
+@cache
+def action_for(function: Callable[..., Any]) -> Action:
+    """What to do when ``function`` is called under the mode."""
+    name, in_place = plain_name(function)
+    for known in (name, name.removeprefix("special_"), name.removeprefix("linalg_")):
+        if known in RULES:
+            replaced = _replaced(function, known, RULES[known])
+            return _in_place(replaced, function) if in_place else replaced
+    if name in FREE or name in FREE_CALLS or function.__name__ in FREE_CALLS:
+        return _kept(function)
+    body = body_of(function)
+    return _unsupported(function, name) if body is None else _composed(body, function, name)
+
+
+def _kept(function: Callable[..., Any]) -> Action:
+    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
+        return function(*args, **kwargs)
+
+    return action
+
+
+def _replaced(function: Callable[..., Any], name: str, rule: Rule) -> Action:
+    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
+        on = [getattr(policy, group).on for group in rule.groups]
+        if not any(on) or policy.allows(name) or (rule.closed and not _takes_floats(args, kwargs)):
+            return function(*args, **kwargs)
+        out = kwargs.pop("out", None)
+        if all(on):
+            result = rule.apply(policy, *args, **kwargs)
+        else:
+            assert rule.composition is not None, name
+            with mode:
+                result = rule.composition(*args, **kwargs)
+        return result if out is None else _written(result, out)
+
+    return action
+
+
+def _takes_floats(args: Arguments, kwargs: Keywords) -> bool:
+    """True if an argument is a number or tensor with a fraction, lists included."""
+    return any(
+        x.is_floating_point() or x.is_complex() if isinstance(x, Tensor) else isinstance(x, float | torch.dtype)
+        for x in tree_leaves((args, kwargs))
+    )
+
+
+def _written(result: Tensor, out: Tensor) -> Tensor:
+    if not isinstance(out, Tensor):
+        raise NotImplementedError("out= is supported for a single tensor only")
+    if out.shape != result.shape:
+        out.resize_(result.shape)
+    return out.copy_(result)
+
+
+def _in_place(replaced: Action, function: Callable[..., Any]) -> Action:
+    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
+        target: Tensor = args[0]
+        result = replaced(mode, policy, args, kwargs)
+        if result is target:
+            return target
+        if result.shape != target.shape:
+            raise RuntimeError(
+                f"{function.__name__}(): the result of shape {tuple(result.shape)} does not fit the tensor of shape "
+                f"{tuple(target.shape)} that it shall be written to"
+            )
+        if not torch.can_cast(result.dtype, target.dtype):
+            raise RuntimeError(
+                f"{function.__name__}(): result type {result.dtype} can't be cast to {target.dtype} of the tensor that "
+                "it shall be written to"
+            )
+        return target.copy_(result)
+
+    return action
+
+
+def _composed(body: Callable[..., Any], function: Callable[..., Any], name: str) -> Action:
+    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
+        if policy.allows(name):
+            return function(*args, **kwargs)
+        with mode:
+            return body(*args, **kwargs)
+
+    return action
+
+
+def _unsupported(function: Callable[..., Any], name: str) -> Action:
+    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
+        if policy.allows(name) or policy.is_standard:
+            return function(*args, **kwargs)
+        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        if tensors and not any(x.is_floating_point() or x.is_complex() for x in tensors):
+            result = function(*args, **kwargs)
+            if not any(isinstance(x, Tensor) and x.is_floating_point() for x in tree_leaves(result)):
+                return result
+        scope = getattr(mode, "scope", None)
+        within = f" in module '{scope.module}'" if scope is not None and scope.module else ""
+        raise NotImplementedError(
+            f"{resolve_name(function) or name}: not known to be free of multiplications and without a piecewise affine "
+            f"form; called at {user_line() or 'an unknown line'}{within}. Leave it as it is with "
+            f"Policy(allow=('{name}',)), or exclude the module with convert(..., where=...)"
+        )
+
+    return action

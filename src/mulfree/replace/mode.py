@@ -1,0 +1,87 @@
+"""The mechanism: a torch function mode that replaces every multiplying call made while it is active.
+
+Within ``run(scope, ...)`` every torch function, method and operator, whoever calls it, passes through
+``__torch_function__``; ``actions.action_for`` knows what takes its place under the scope's policy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from mulfree.policy import Policy
+from mulfree.replace.actions import action_for
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What holds within one module.
+
+    Attributes:
+        policy: which operations are replaced and how; None leaves all as they are.
+        module: path of the module in the converted model, for messages.
+    """
+
+    policy: Policy | None
+    module: str = ""
+
+
+class Replacing(TorchFunctionMode):
+    """Active while a converted module runs; ``scope`` is that of the innermost one."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self.scope = scope
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        scope = self.scope
+        keywords = {} if kwargs is None else dict(kwargs)
+        if scope.policy is None:
+            return func(*args, **keywords)
+        return action_for(func)(self, scope.policy, args, keywords)
+
+
+class _Current(threading.local):
+    mode: Replacing | None = None
+
+
+_current = _Current()
+_stack_size = torch._C._len_torch_function_stack
+_stack_at = torch._C._get_function_stack_at
+
+
+def _active() -> Replacing | None:
+    """This thread's mode, if it is in place: torch takes it away while one of its calls is served."""
+    mode = _current.mode
+    if mode is not None:
+        for i in range(_stack_size()):
+            if _stack_at(i) is mode:
+                return mode
+    return None
+
+
+def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """``function(*args, **kwargs)`` with the operations in it replaced as ``scope`` says."""
+    mode = _active()
+    if mode is not None:
+        outer, mode.scope = mode.scope, scope
+        try:
+            return function(*args, **kwargs)
+        finally:
+            mode.scope = outer
+    if scope.policy is None:
+        return function(*args, **kwargs)
+    before, mode = _current.mode, Replacing(scope)
+    _current.mode = mode
+    try:
+        with mode:
+            return function(*args, **kwargs)
+    finally:
+        _current.mode = before
