@@ -1,4 +1,4 @@
-"""From a torch function to what happens when a converted module calls it.
+"""From a torch function and a policy to what happens when a converted module calls the function.
 
 In this order: a rule takes its place; it is free of multiplications and stays; it is a Python function of torch,
 whose body runs under the mode; or it multiplies and has no piecewise affine form, which is an error unless the
@@ -8,7 +8,6 @@ policy allows it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -25,12 +24,13 @@ from mulfree.replace.sources import user_line
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
-Action = Callable[[TorchFunctionMode, Policy, Arguments, Keywords], Any]
+Function = Callable[..., Any]
+Action = Callable[[TorchFunctionMode, Arguments, Keywords], Any]
 
 _DUNDERS = {"truediv": "div", "div": "div", "floordiv": "floor_divide", "mod": "remainder"}
 
 
-def plain_name(function: Callable[..., Any]) -> tuple[str, bool]:
+def plain_name(function: Function) -> tuple[str, bool]:
     """The name under which rules know a torch function, and whether the call changes its first argument.
 
     ``torch.mul``, ``Tensor.mul_``, ``Tensor.__imul__`` and ``torch.ops.aten.mul.Tensor`` are all ``mul``.
@@ -51,39 +51,35 @@ def plain_name(function: Callable[..., Any]) -> tuple[str, bool]:
     return name, False
 
 
-@cache
-def action_for(function: Callable[..., Any]) -> Action:
-    """What to do when ``function`` is called under the mode."""
+def action_for(function: Function, policy: Policy) -> Action | None:
+    """What to do when ``function`` is called under ``policy``; None to call it as it is."""
     name, in_place = plain_name(function)
+    if policy.is_standard or policy.allows(name):
+        return None
     for known in (name, name.removeprefix("special_"), name.removeprefix("linalg_")):
         if known in RULES:
-            replaced = _replaced(function, known, RULES[known])
-            return _in_place(replaced, function) if in_place else replaced
+            replaced = _replaced(function, known, RULES[known], policy)
+            return _in_place(replaced, function) if replaced and in_place else replaced
     if name in FREE or name in FREE_CALLS or function.__name__ in FREE_CALLS:
-        return _kept(function)
+        return None
     body = body_of(function)
-    return _unsupported(function, name) if body is None else _composed(body, function, name)
+    return _unsupported(function, name) if body is None else _composed(body)
 
 
-def _kept(function: Callable[..., Any]) -> Action:
-    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
-        return function(*args, **kwargs)
+def _replaced(function: Function, name: str, rule: Rule, policy: Policy) -> Action | None:
+    on = [getattr(policy, group).on for group in rule.groups]
+    if not any(on):
+        return None
+    apply, composition, closed = rule.apply, rule.composition, rule.closed
+    if not all(on):
+        assert composition is not None, name
+        return _composed(composition)
 
-    return action
-
-
-def _replaced(function: Callable[..., Any], name: str, rule: Rule) -> Action:
-    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
-        on = [getattr(policy, group).on for group in rule.groups]
-        if not any(on) or policy.allows(name) or (rule.closed and not _takes_floats(args, kwargs)):
+    def action(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
+        if closed and not _takes_floats(args, kwargs):
             return function(*args, **kwargs)
-        out = kwargs.pop("out", None)
-        if all(on):
-            result = rule.apply(policy, *args, **kwargs)
-        else:
-            assert rule.composition is not None, name
-            with mode:
-                result = rule.composition(*args, **kwargs)
+        out = kwargs.pop("out", None) if kwargs else None
+        result = apply(policy, *args, **kwargs)
         return result if out is None else _written(result, out)
 
     return action
@@ -91,24 +87,30 @@ def _replaced(function: Callable[..., Any], name: str, rule: Rule) -> Action:
 
 def _takes_floats(args: Arguments, kwargs: Keywords) -> bool:
     """True if an argument is a number or tensor with a fraction, lists included."""
+    for x in args:
+        if isinstance(x, Tensor):
+            if x.is_floating_point():
+                return True
+        elif isinstance(x, float):
+            return True
     return any(
         x.is_floating_point() or x.is_complex() if isinstance(x, Tensor) else isinstance(x, float | torch.dtype)
         for x in tree_leaves((args, kwargs))
     )
 
 
-def _written(result: Tensor, out: Tensor) -> Tensor:
-    if not isinstance(out, Tensor):
+def _written(result: Any, out: Any) -> Tensor:
+    if not (isinstance(out, Tensor) and isinstance(result, Tensor)):
         raise NotImplementedError("out= is supported for a single tensor only")
     if out.shape != result.shape:
         out.resize_(result.shape)
     return out.copy_(result)
 
 
-def _in_place(replaced: Action, function: Callable[..., Any]) -> Action:
-    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
+def _in_place(replaced: Action, function: Function) -> Action:
+    def action(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
         target: Tensor = args[0]
-        result = replaced(mode, policy, args, kwargs)
+        result = replaced(mode, args, kwargs)
         if result is target:
             return target
         if result.shape != target.shape:
@@ -126,20 +128,16 @@ def _in_place(replaced: Action, function: Callable[..., Any]) -> Action:
     return action
 
 
-def _composed(body: Callable[..., Any], function: Callable[..., Any], name: str) -> Action:
-    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
-        if policy.allows(name):
-            return function(*args, **kwargs)
+def _composed(body: Function) -> Action:
+    def action(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
         with mode:
             return body(*args, **kwargs)
 
     return action
 
 
-def _unsupported(function: Callable[..., Any], name: str) -> Action:
-    def action(mode: TorchFunctionMode, policy: Policy, args: Arguments, kwargs: Keywords) -> Any:
-        if policy.allows(name) or policy.is_standard:
-            return function(*args, **kwargs)
+def _unsupported(function: Function, name: str) -> Action:
+    def action(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         if tensors and not any(x.is_floating_point() or x.is_complex() for x in tensors):
             result = function(*args, **kwargs)

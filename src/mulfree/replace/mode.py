@@ -7,18 +7,17 @@ Within ``run(scope, ...)`` every torch function, method and operator, whoever ca
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from mulfree.policy import Policy
-from mulfree.replace.actions import action_for
+from mulfree.replace.actions import Action, action_for
 
 
-@dataclass(frozen=True)
 class Scope:
     """What holds within one module.
 
@@ -27,8 +26,21 @@ class Scope:
         module: path of the module in the converted model, for messages.
     """
 
-    policy: Policy | None
-    module: str = ""
+    __slots__ = ("_actions", "module", "policy")
+
+    def __init__(self, policy: Policy | None, module: str = "") -> None:
+        self.policy = policy
+        self.module = module
+        self._actions = None if policy is None or policy.is_standard else _actions(policy)
+
+    def __reduce__(self) -> Any:
+        return Scope, (self.policy, self.module)
+
+
+@lru_cache(maxsize=None)
+def _actions(policy: Policy) -> dict[Callable[..., Any], Action | None]:
+    """What has been decided so far for the torch functions called under a policy."""
+    return {}
 
 
 class Replacing(TorchFunctionMode):
@@ -39,13 +51,19 @@ class Replacing(TorchFunctionMode):
         self.scope = scope
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         scope = self.scope
-        keywords = {} if kwargs is None else dict(kwargs)
-        if scope.policy is None:
+        actions = scope._actions
+        keywords = {} if kwargs is None else kwargs
+        if actions is None:
             return func(*args, **keywords)
-        return action_for(func)(self, scope.policy, args, keywords)
+        if func in actions:
+            action = actions[func]
+        else:
+            assert scope.policy is not None
+            action = actions[func] = action_for(func, scope.policy)
+        return func(*args, **keywords) if action is None else action(self, args, keywords)
 
 
 class _Current(threading.local):
@@ -71,12 +89,15 @@ def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     """``function(*args, **kwargs)`` with the operations in it replaced as ``scope`` says."""
     mode = _active()
     if mode is not None:
-        outer, mode.scope = mode.scope, scope
+        outer = mode.scope
+        if outer is scope:
+            return function(*args, **kwargs)
+        mode.scope = scope
         try:
             return function(*args, **kwargs)
         finally:
             mode.scope = outer
-    if scope.policy is None:
+    if scope._actions is None:
         return function(*args, **kwargs)
     before, mode = _current.mode, Replacing(scope)
     _current.mode = mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -19,22 +20,12 @@ def promoted(*operands: Any) -> list[Any]:
     A floating-point tensor without dimensions does not widen others, as in torch. Whole numbers become the
     default dtype.
     """
-    dtype: torch.dtype | None = None
-    for i, a in enumerate(operands):
-        for b in operands[i + 1 :] or operands[:1]:
-            if isinstance(a, Tensor) or isinstance(b, Tensor):
-                found = torch.result_type(a, b)
-                dtype = found if dtype is None else torch.promote_types(dtype, found)
-    if dtype is None:
-        return list(operands)
+    tensors = [x for x in operands if isinstance(x, Tensor)]
+    kinds = {x.dtype for x in tensors}
+    if len(kinds) == 1 and (len(tensors) == len(operands) or tensors[0].is_floating_point()):
+        dtype = kinds.pop()
+    else:
+        dtype = functools.reduce(torch.promote_types, map(torch.result_type, operands, operands[1:]))
     if not (dtype.is_floating_point or dtype.is_complex):
         dtype = torch.get_default_dtype()
-    return [x.to(dtype) if isinstance(x, Tensor) else x for x in operands]
-
-
-def in_whole_numbers(*operands: Any) -> bool:
-    """True if torch would compute on these operands in integers."""
-    kinds = [x.dtype for x in operands if isinstance(x, Tensor)]
-    if any(kind.is_floating_point or kind.is_complex for kind in kinds):
-        return False
-    return not any(isinstance(x, float | complex) for x in operands)
+    return [x.to(dtype) if isinstance(x, Tensor) and x.dtype is not dtype else x for x in operands]
