@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mulfree.cli import audit, doctor, train
+from mulfree.cli import affinity, audit, doctor, train
 
 app = typer.Typer(
     name="mulfree",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.add_typer(train.app, name="train")
 app.command("audit", context_settings={"allow_interspersed_args": False})(audit.audit)
+app.command("affinity")(affinity.affinity)
 app.command("doctor")(doctor.doctor)
 
 
