@@ -27,11 +27,12 @@ void flat(int code, Address out, Address a, Address b, Address c, std::int64_t n
   run_flat(operation(code), reinterpret_cast<float*>(out), operands, n, offset, threads);
 }
 
-void dropout(Address x, Address out, Address seed, std::int64_t n, std::uint32_t threshold, std::uint32_t scale,
-             int threads) {
+// `first` is the number of the first element in the tensor that x is part of, a multiple of 32.
+void dropout(Address x, Address out, Address seed, std::int64_t n, std::int64_t first, std::uint32_t threshold,
+             std::uint32_t scale, int threads) {
   const auto key = *reinterpret_cast<const std::uint64_t*>(seed);
   const Dropout how{{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)},
-                    threshold, static_cast<std::int32_t>(scale)};
+                    threshold, static_cast<std::int32_t>(scale), first / 2};
   nanobind::gil_scoped_release release;
   run_dropout(*current().elementwise, reinterpret_cast<float*>(out), source(x), n, how, threads);
 }

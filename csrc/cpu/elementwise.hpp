@@ -14,12 +14,13 @@ struct Operation {
   void (*run)(float* out, const float* const* operands, std::int64_t n, std::int32_t offset);
 };
 
-// How to drop elements (section 8): a key for the random words, the word from which an element is kept, and the bits
-// of the scale of those that are kept.
+// How to drop elements (section 8): a key for the random words, the word from which an element is kept, the bits of
+// the scale of those that are kept, and the counter of the first element's words.
 struct Dropout {
   std::uint32_t key[2];
   std::uint32_t threshold;
   std::int32_t scale;
+  std::int64_t block;
 };
 
 struct ElementwiseKernels {

@@ -52,7 +52,7 @@ inline Int dropped_or_scaled(Int x, Unsigned word, const Dropout& how, const Off
   return mul(x, splat(how.scale), none) & (word >= how.threshold);
 }
 
-// Elements begin to end of a tensor; begin is a multiple of 2 * kRandomLanes.
+// Elements begin to end of `x`, whose first words are those of how.block; begin is a multiple of 2 * kRandomLanes.
 inline void dropout(float* out, const float* x, std::int64_t begin, std::int64_t end, const Dropout& how) {
   const Offset none(0);
   const std::uint32_t key[3] = {how.key[0], how.key[1], kThreefryParity ^ how.key[0] ^ how.key[1]};
@@ -63,7 +63,7 @@ inline void dropout(float* out, const float* x, std::int64_t begin, std::int64_t
   };
   for (std::int64_t i = begin; i < end; i += 2 * kRandomLanes) {
     Words words[kVectors];
-    threefry(words, key, i / 2);
+    threefry(words, key, how.block + i / 2);
     for (int v = 0; v < kVectors; ++v) {
       const std::int64_t first = i + v * kLanes, second = first + kRandomLanes;
       if (second + kLanes <= end) {

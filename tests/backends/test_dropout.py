@@ -63,3 +63,11 @@ def test_threads_change_nothing(native: Backend, threads: int) -> None:
         assert_same_bits(native.dropout(x, seed_tensor(), THRESHOLD, SCALE), expected, x)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("first", [1, 31, 32, 77, (1 << 37) + 5])
+def test_parts_of_a_tensor(backend: Backend, first: int) -> None:
+    x = patterns.mixed(150, 6).view(3, 50)
+    numbered = enumerate(to_words(x), start=first)
+    expected = from_words([random.dropout(word, SEED, i, THRESHOLD, SCALE) for i, word in numbered]).view(3, 50)
+    assert_same_bits(backend.dropout(x, seed_tensor(), THRESHOLD, SCALE, first), expected, x)

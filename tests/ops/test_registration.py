@@ -39,6 +39,10 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
     ]
     a, b = tensor(2, 3, 4, grad=True), tensor(4, 5, grad=True)
     weight, bias = tensor(6, 4, grad=True), tensor(6, grad=True)
+    heads = tensor(2, 5, 4, grad=True), tensor(2, 7, 4, grad=True), tensor(2, 7, 6, grad=True)
+    plain_heads, scores = tuple(head.detach() for head in heads), tensor(0)
+    settings = (7, 0, 9, True, False, True, False)
+    rest = (0, 0, True, *settings)
     return [
         ("mul", (x, row, 0, False, True)),
         ("mul", (half, torch.tensor(2.0), 7, True, False)),
@@ -49,6 +53,9 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
         ("div_grad_denominator", (grad, x, row, True)),
         ("div_grad_denominator", (grad, plain, row.detach(), False)),
         *unary,
+        ("attention", (*heads, None, None, 0, 0, True, 23, 0, 0, False, True, False, True)),
+        ("attention", (*heads, tensor(5, 7, grad=True), torch.tensor([3]), 1 << 30, ONE, False, *settings)),
+        ("attention_grad", (tensor(2, 5, 6), scores, *plain_heads, None, None, *rest, [True, False, True, True])),
         ("dropout", (x, torch.tensor([5]), 1 << 31, ONE)),
         ("dropout", (half, torch.tensor([5]), 1 << 30, ONE)),
         ("sum", (tensor(2, 3, 4, grad=True), [0, 2], False)),

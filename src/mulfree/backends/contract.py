@@ -70,8 +70,11 @@ class Backend(ABC):
     # Dropout (spec 8).
 
     @abstractmethod
-    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
-        """``seed``: int64, one element. ``threshold`` and ``scale`` are words."""
+    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int, first: int = 0) -> Tensor:
+        """``seed``: int64, one element. ``threshold`` and ``scale`` are words.
+
+        ``first`` is the number of the first element of ``x`` in the tensor of which it is a part.
+        """
 
     # Sums (spec 6).
 

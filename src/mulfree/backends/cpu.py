@@ -12,6 +12,7 @@ from mulfree.backends.contract import AdamWScalars
 from mulfree.backends.cpu_products import CPUProducts
 from mulfree.backends.native import kernels, threads
 from mulfree.backends.reference import ReferenceBackend
+from mulfree.numerics.formats import RANDOM_LANES
 from mulfree.numerics.rows import smoothing_weights
 from mulfree.numerics.scalar import bits, is_zero
 
@@ -91,11 +92,15 @@ class CPUBackend(CPUProducts, ReferenceBackend):
         _flat(code, out.data_ptr(), grad.data_ptr(), x.data_ptr(), 0, x.numel(), 0, threads())
         return out
 
-    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
-        x = x.contiguous()
-        out = _empty_like(x)
-        kernels.dropout(x.data_ptr(), out.data_ptr(), seed.data_ptr(), x.numel(), threshold, scale, threads())
-        return out
+    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int, first: int = 0) -> Tensor:
+        start = first % (2 * RANDOM_LANES)  # the kernel starts at whole groups of random words
+        padded = torch.cat([x.new_zeros(start), x.reshape(-1)]) if start else x.contiguous()
+        out = _empty_like(padded)
+        kernels.dropout(
+            padded.data_ptr(), out.data_ptr(), seed.data_ptr(), padded.numel(), first - start, threshold, scale,
+            threads(),
+        )  # fmt: skip
+        return out[start:].view(x.shape) if start else out
 
     def sum(self, x: Tensor, dims: tuple[int, ...], keepdim: bool = False) -> Tensor:
         if dims[-1] - dims[0] >= len(dims):  # not neighbours: bring them together at the end

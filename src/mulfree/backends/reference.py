@@ -62,8 +62,8 @@ class ReferenceBackend(Backend):
     def unary_grad(self, name: str, grad: Tensor, x: Tensor, exact: bool) -> Tensor:
         return floats(_UNARY_GRAD[name](exact, words(grad), words(x)))
 
-    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int) -> Tensor:
-        kept = random_words(seed, x.numel()).view(x.shape) >= threshold
+    def dropout(self, x: Tensor, seed: Tensor, threshold: int, scale: int, first: int = 0) -> Tensor:
+        kept = random_words(seed, x.numel(), first).view(x.shape) >= threshold
         scaled = word.mul(words(x), torch.tensor(scale, device=x.device))
         return floats(torch.where(kept, scaled, 0))
 

@@ -16,14 +16,15 @@ from mulfree.numerics.formats import (
 _WORD = 0xFFFFFFFF
 
 
-def random_words(seed: Tensor, count: int) -> Tensor:
-    """The words of elements 0 to ``count`` - 1 for the 64-bit ``seed`` (one int64 element)."""
+def random_words(seed: Tensor, count: int, first: int = 0) -> Tensor:
+    """The words of ``count`` elements from number ``first`` on, for the 64-bit ``seed`` (one int64 element)."""
     seed = seed.reshape(())
-    groups = -(-count // (2 * RANDOM_LANES))
-    blocks = torch.arange(groups * RANDOM_LANES, device=seed.device)
+    skipped, start = divmod(first, 2 * RANDOM_LANES)
+    groups = -(-(start + count) // (2 * RANDOM_LANES))
+    blocks = torch.arange(skipped * RANDOM_LANES, (skipped + groups) * RANDOM_LANES, device=seed.device)
     words = _threefry((seed & _WORD, seed >> 32 & _WORD), (blocks & _WORD, blocks >> 32))
     by_group = torch.stack([x.view(groups, RANDOM_LANES) for x in words], 1)
-    return by_group.flatten()[:count]
+    return by_group.flatten()[start : start + count]
 
 
 def _threefry(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
