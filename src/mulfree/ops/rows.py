@@ -19,6 +19,7 @@ from mulfree.backends.rounding import round_to
 from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import are_plain, check_float, check_floats
 from mulfree.ops.registry import define
+from mulfree.ops.targets import check_targets, count_targets
 
 _FLOAT = torch.float32
 
@@ -129,14 +130,8 @@ logsumexp, logsumexp_grad = _define_along_dim("logsumexp", reduces=True)
 def _cross_entropy(
     x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float, exact: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    dtype = _check_cross_entropy(x, target)
-    rows, classes = x.shape
-    count = rows
-    if rows:
-        ends = torch.aminmax(target)
-        low, high = int(ends[0]), int(ends[1])
-        if low < 0 or high >= classes or low <= ignore_index <= high:
-            count = _valid_targets(target, classes, ignore_index)
+    dtype = check_targets("cross_entropy", x, target)
+    count = count_targets("cross_entropy", target, x.shape[1], ignore_index)
     losses, stats = for_tensor(x).cross_entropy(
         x.float().contiguous(), target.contiguous(), ignore_index, label_smoothing
     )
@@ -144,37 +139,10 @@ def _cross_entropy(
     return round_to(losses, dtype), counted, stats
 
 
-def _valid_targets(target: Tensor, classes: int, ignore_index: int) -> int:
-    """Number of targets that are not ``ignore_index``; raises IndexError if one of them is no class."""
-    kept = target[target != ignore_index]
-    if kept.numel():
-        for end in torch.aminmax(kept):
-            if not 0 <= int(end) < classes:
-                raise IndexError(
-                    f"cross_entropy(): 'target' must hold classes 0 to {classes - 1} or ignore_index "
-                    f"{ignore_index}, got {int(end)}"
-                )
-    return kept.numel()
-
-
-def _check_cross_entropy(x: Tensor, target: Tensor) -> torch.dtype:
-    dtype = check_float("cross_entropy", "input", x)
-    if target.dtype is not torch.int64:
-        raise TypeError(f"cross_entropy(): argument 'target' must hold class indices (int64), got {target.dtype}")
-    if x.dim() != 2 or target.shape != x.shape[:1]:
-        raise RuntimeError(
-            "cross_entropy(): rows of 'input' and entries of 'target' must agree, "
-            f"got {tuple(x.shape)} and {tuple(target.shape)}"
-        )
-    if target.device != x.device:
-        raise RuntimeError(f"cross_entropy(): 'target' must be on {x.device} like 'input', got {target.device}")
-    return dtype
-
-
 def _cross_entropy_fake(
     x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float, exact: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    _check_cross_entropy(x, target)
+    check_targets("cross_entropy", x, target)
     rows = x.shape[0]
     return x.new_empty((rows,)), x.new_empty((), dtype=_FLOAT), _stats_empty(x, rows)
 
