@@ -44,7 +44,7 @@ def test_a_linear_layer_is_affine_in_its_input_alone() -> None:
 def test_slopes_are_those_of_the_outputs() -> None:
     model = mulfree.convert(small_network(1))
     inputs = torch.randn(3, 2)
-    line = slice_along(model, inputs, moved="both", step_bits=12)
+    line = slice_along(model, inputs, moved="both", step_bits=14, points=200)
     rounding = 64 * torch.finfo(torch.float32).eps
     steps = line.outputs.diff()[line.same]
     assert len(steps) > 10

@@ -10,6 +10,7 @@ ordinary network changes with every step.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -110,7 +111,7 @@ def slice_along(
         outputs.append((y.detach().double() * signs).sum())
         slopes.append(torch.stack([(g.double() * d).sum() for g, d in zip(found, directions, strict=True)]).sum())
         gradients.append(torch.cat([g.flatten() for g in found]).view(torch.int32))
-    same = torch.stack([(a == b).all() for a, b in zip(gradients, gradients[1:], strict=False)])
+    same = torch.stack([(a == b).all() for a, b in itertools.pairwise(gradients)])
     return Slice(torch.stack(outputs), torch.stack(slopes), same)
 
 

@@ -20,6 +20,7 @@ from mulfree.policy import Policy
 from mulfree.replace.bodies import body_of
 from mulfree.replace.free import FREE_CALLS
 from mulfree.replace.rules import RULES, Rule
+from mulfree.replace.rules._schema import is_dispatcher_form, translated
 from mulfree.replace.sources import user_line
 
 Arguments = tuple[Any, ...]
@@ -71,6 +72,8 @@ def _replaced(function: Function, name: str, rule: Rule, policy: Policy) -> Acti
     if not any(on):
         return None
     apply, composition, closed = rule.apply, rule.composition, rule.closed
+    if is_dispatcher_form(function, name):
+        apply = translated(apply, function, name)
     if not all(on):
         assert composition is not None, name
         return _composed(composition)

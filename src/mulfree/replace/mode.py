@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -37,7 +37,7 @@ class Scope:
         return Scope, (self.policy, self.module)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _actions(policy: Policy) -> dict[Callable[..., Any], Action | None]:
     """What has been decided so far for the torch functions called under a policy."""
     return {}

@@ -42,4 +42,5 @@ def _in_plain_torch(
 
 @rule("scaled_dot_product_attention", groups=("matmul", "softmax"), composition=_in_plain_torch)
 def _attention(policy: Policy, *args: Any, **kwargs: Any) -> Tensor:
-    return MF.scaled_dot_product_attention(*args, **kwargs, **product_options(policy))
+    options = product_options(policy) | {"softmax_derivative": policy.softmax.derivative}
+    return MF.scaled_dot_product_attention(*args, **kwargs, **options)

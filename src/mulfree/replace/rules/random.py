@@ -9,9 +9,7 @@ from torch import Tensor
 
 import mulfree.functional as MF
 from mulfree.policy import Policy
-from mulfree.replace.rules._rule import plain, rule
-
-plain("elementwise", MF.dropout)
+from mulfree.replace.rules._rule import rule
 
 _WORD_BITS = 24  # as many as a float32 mantissa holds
 

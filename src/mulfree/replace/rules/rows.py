@@ -1,4 +1,4 @@
-"""Softmax and its kin, layer normalization, GELU, cross-entropy."""
+"""Softmax and its logarithm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 import mulfree.functional as MF
 from mulfree.policy import Policy
 from mulfree.replace.rules._operands import floats
-from mulfree.replace.rules._rule import direct, rule
+from mulfree.replace.rules._rule import rule
 
 
 @rule("softmax", "_softmax", "_safe_softmax", groups=("softmax",))
@@ -36,10 +36,3 @@ def _row_options(
     if dim is None:
         dim = 0 if input.dim() in (0, 1, 3) else 1
     return dim, third if isinstance(third, torch.dtype) else dtype
-
-
-direct("softmax", MF.logsumexp)
-direct("norm", MF.layer_norm)
-direct("activation", MF.gelu)
-direct("loss", MF.cross_entropy, "cross_entropy", "cross_entropy_loss")
-direct("loss", MF.mse_loss)
