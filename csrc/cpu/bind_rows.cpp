@@ -59,6 +59,21 @@ void layer_norm_grad(Address grad, Address x, Address weight, Address stats, Add
                             sink(by_bias), {rows, n, threads}, static_cast<std::int32_t>(count), exact);
 }
 
+void batch_norm(Address x, Address weight, Address bias, Address out, Address stats, std::int64_t batch,
+                std::int64_t channels, std::int64_t positions, std::uint32_t eps, std::uint32_t count, int threads) {
+  kernels().batch_norm(source(x), source(weight), source(bias), sink(out), sink(stats),
+                       {batch, channels, positions, threads}, static_cast<std::int32_t>(eps),
+                       static_cast<std::int32_t>(count));
+}
+
+void batch_norm_grad(Address grad, Address x, Address weight, Address stats, Address out, Address by_weight,
+                     Address by_bias, std::int64_t batch, std::int64_t channels, std::int64_t positions,
+                     std::uint32_t count, bool exact, int threads) {
+  kernels().batch_norm_grad(source(grad), source(x), source(weight), source(stats), sink(out), sink(by_weight),
+                            sink(by_bias), {batch, channels, positions, threads}, static_cast<std::int32_t>(count),
+                            exact);
+}
+
 void adamw(Address param, Address grad, Address exp_avg, Address exp_avg_sq, std::int64_t n,
            const std::vector<std::uint32_t>& scalars, int threads) {
   AdamWScalars s;
@@ -81,6 +96,8 @@ void bind_rows(nanobind::module_& m) {
   m.def("cross_entropy_grad", &cross_entropy_grad, Release());
   m.def("layer_norm", &layer_norm, Release());
   m.def("layer_norm_grad", &layer_norm_grad, Release());
+  m.def("batch_norm", &batch_norm, Release());
+  m.def("batch_norm_grad", &batch_norm_grad, Release());
   m.def("adamw", &adamw, Release());
 }
 

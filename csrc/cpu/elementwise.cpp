@@ -1,6 +1,6 @@
 #include "elementwise.hpp"
 
-#include "functions.hpp"
+#include "activations.hpp"
 #include "gelu.hpp"
 #include "random.hpp"
 
@@ -81,18 +81,27 @@ const Operation operations[] = {
     operation<Unary<log>>("log"),
     operation<Unary<sqrt>>("sqrt"),
     operation<Unary<gelu_fast>>("gelu"),
+    operation<Unary<sigmoid>>("sigmoid"),
+    operation<Unary<silu>>("silu"),
+    operation<Unary<tanh>>("tanh"),
     operation<Binary<exp2_grad>>("exp2_grad"),
     operation<Binary<log2_grad>>("log2_grad"),
     operation<Binary<d_exp<true>>>("exp_grad"),
     operation<Binary<d_log<true>>>("log_grad"),
     operation<Binary<d_sqrt<true>>>("sqrt_grad"),
     operation<Binary<d_gelu_fast<true>>>("gelu_grad"),
+    operation<Binary<d_sigmoid<true>>>("sigmoid_grad"),
+    operation<Binary<d_silu<true>>>("silu_grad"),
+    operation<Binary<d_tanh<true>>>("tanh_grad"),
     operation<Binary<exp2_grad_approximate>>("exp2_grad_approximate"),
     operation<Binary<log2_grad_approximate>>("log2_grad_approximate"),
     operation<Binary<d_exp<false>>>("exp_grad_approximate"),
     operation<Binary<d_log<false>>>("log_grad_approximate"),
     operation<Binary<d_sqrt<false>>>("sqrt_grad_approximate"),
     operation<Binary<d_gelu_fast<false>>>("gelu_grad_approximate"),
+    operation<Binary<d_sigmoid<false>>>("sigmoid_grad_approximate"),
+    operation<Binary<d_silu<false>>>("silu_grad_approximate"),
+    operation<Binary<d_tanh<false>>>("tanh_grad_approximate"),
 };
 
 }  // namespace

@@ -53,32 +53,4 @@ inline Int d_sqrt(Int grad, Int x) {
   return d_log2<exact>(d_numerator<exact>(half, logarithm, two), x);
 }
 
-// The argument of GELU's logistic function and the values on the way to it.
-struct GeluInner {
-  explicit GeluInner(Int x)
-      : square(mul(x, x)),
-        cube(mul(square, x)),
-        inner(add(x, mul(cube, splat(kGeluCubic)))),
-        result(mul(inner, splat(kGeluScale))) {}
-  Int square, cube, inner, result;
-};
-
-inline Int gelu(Int x) { return div(x, add(splat(kOne), exp(negate(GeluInner(x).result)))); }
-
-template <bool exact>
-inline Int d_gelu(Int grad, Int x) {
-  GeluInner u(x);
-  Int minus_u = negate(u.result);
-  Int denominator = add(splat(kOne), exp(minus_u));
-  Int outer = d_numerator<exact>(grad, x, denominator);
-  Int d_power = d_denominator<exact>(grad, x, denominator);
-  Int d_u = negate(d_exp<exact>(d_power, minus_u));
-  Int d_inner = d_mul<exact>(d_u, u.inner, splat(kGeluScale));
-  Int d_cube = d_mul<exact>(d_inner, u.cube, splat(kGeluCubic));
-  Int by_factor = d_mul<exact>(d_cube, x, u.square);
-  Int d_square = d_mul<exact>(d_cube, u.square, x);
-  Int by_square = d_mul<exact>(d_square, x, x);
-  return add(add(add(outer, d_inner), by_factor), add(by_square, by_square));
-}
-
 }  // namespace mulfree::MF_TARGET

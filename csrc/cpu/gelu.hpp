@@ -1,7 +1,7 @@
 // GELU where it is tame: 2^-20 <= |x| < 7, so that nothing on the way overflows and no value of the forward pass
 // becomes too small; for the derivative |grad| < 2^60 too. Same bits as `gelu` and `d_gelu`, a fifth of the work.
 #pragma once
-#include "functions.hpp"
+#include "activations.hpp"
 
 namespace mulfree::MF_TARGET {
 

@@ -13,6 +13,7 @@ constexpr std::int32_t kMin = 0x00800000;
 constexpr std::int32_t kInf = 0x7f800000;
 constexpr std::int32_t kNan = 0x7fc00000;
 constexpr std::int32_t kTwo = 0x40000000;
+constexpr std::int32_t kSigmoidMost = 0x42fe0000;  // 127
 constexpr std::int32_t kLog2e = 0x3fb8aa3b;
 constexpr std::int32_t kLn2 = 0x3f317218;
 constexpr std::int32_t kGeluCubic = 0x3d372713;

@@ -20,6 +20,10 @@ void layer_norm(const float* x, const float* weight, const float* bias, float* o
                 std::int32_t eps, std::int32_t count);
 void layer_norm_grad(const float* grad, const float* x, const float* weight, const float* stats, float* out,
                      float* by_weight, float* by_bias, RowsShape shape, std::int32_t count, bool exact);
+void batch_norm(const float* x, const float* weight, const float* bias, float* out, float* stats, ChannelsShape shape,
+                std::int32_t eps, std::int32_t count);
+void batch_norm_grad(const float* grad, const float* x, const float* weight, const float* stats, float* out,
+                     float* by_weight, float* by_bias, ChannelsShape shape, std::int32_t count, bool exact);
 void adamw(float* param, const float* grad, float* exp_avg, float* exp_avg_sq, std::int64_t n, AdamWScalars scalars,
            int threads);
 

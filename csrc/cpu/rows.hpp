@@ -10,6 +10,16 @@ struct RowsShape {
   int threads;
 };
 
+// A contiguous tensor of this shape; a channel's numbers are a row in the order (batch, position).
+struct ChannelsShape {
+  std::int64_t batch, channels, positions;
+  int threads;
+  std::int64_t row() const { return batch * positions; }
+};
+
+// Numbers that batch norm keeps of a channel: mean, variance + eps, sum, sum of the centred squares.
+constexpr int kChannelStats = 4;
+
 struct Smoothing {
   std::int64_t ignore_index;
   bool smooth;                        // false: the two weights are unused
@@ -42,6 +52,12 @@ struct RowKernels {
                      std::int32_t eps, std::int32_t count);
   void (*layer_norm_grad)(const float* grad, const float* x, const float* weight, const float* stats, float* out,
                           float* by_weight, float* by_bias, RowsShape shape, std::int32_t count, bool exact);
+
+  // weight and bias may be null; by_weight and by_bias have a number for each channel; eps and count are bits.
+  void (*batch_norm)(const float* x, const float* weight, const float* bias, float* out, float* stats,
+                     ChannelsShape shape, std::int32_t eps, std::int32_t count);
+  void (*batch_norm_grad)(const float* grad, const float* x, const float* weight, const float* stats, float* out,
+                          float* by_weight, float* by_bias, ChannelsShape shape, std::int32_t count, bool exact);
 
   void (*adamw)(float* param, const float* grad, float* exp_avg, float* exp_avg_sq, std::int64_t n,
                 AdamWScalars scalars, int threads);

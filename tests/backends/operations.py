@@ -43,6 +43,9 @@ _UNARY: dict[str, tuple[Callable[[int], int], Callable[[int, int, bool], int]]] 
     "log": (rows.log, rows.log_grad),
     "sqrt": (rows.sqrt, rows.sqrt_grad),
     "gelu": (rows.gelu, rows.gelu_grad),
+    "sigmoid": (rows.sigmoid, rows.sigmoid_grad),
+    "silu": (rows.silu, rows.silu_grad),
+    "tanh": (rows.tanh, rows.tanh_grad),
 }
 
 OFFSETS = (scalar.compensation_offset(scalar.bits(1.0625)), scalar.compensation_offset(scalar.bits(0.7)))

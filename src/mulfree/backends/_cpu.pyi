@@ -78,6 +78,36 @@ def layer_norm_grad(
     threads: int,
     /,
 ) -> None: ...
+def batch_norm(
+    x: int,
+    weight: int,
+    bias: int,
+    out: int,
+    stats: int,
+    batch: int,
+    channels: int,
+    positions: int,
+    eps: int,
+    count: int,
+    threads: int,
+    /,
+) -> None: ...
+def batch_norm_grad(
+    grad: int,
+    x: int,
+    weight: int,
+    stats: int,
+    out: int,
+    by_weight: int,
+    by_bias: int,
+    batch: int,
+    channels: int,
+    positions: int,
+    count: int,
+    exact: bool,
+    threads: int,
+    /,
+) -> None: ...
 def adamw(
     param: int, grad: int, exp_avg: int, exp_avg_sq: int, n: int, scalars: Sequence[int], threads: int, /
 ) -> None: ...

@@ -59,7 +59,7 @@ class Backend(ABC):
 
     # Elementwise functions of one tensor (spec 3, 4, 7): name in UNARY.
 
-    UNARY = ("exp2", "log2", "exp", "log", "sqrt", "gelu")
+    UNARY = ("exp2", "log2", "exp", "log", "sqrt", "gelu", "sigmoid", "silu", "tanh")
 
     @abstractmethod
     def unary(self, name: str, x: Tensor) -> Tensor: ...
@@ -153,6 +153,19 @@ class Backend(ABC):
         self, grad: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, exact: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients by x, weight and bias, the last two ``(n,)`` and also computed where the operand is absent."""
+
+    # Channels (spec 7): x is contiguous ``(batch, channels, positions)``, a channel a row in the order (batch, position).
+
+    @abstractmethod
+    def batch_norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+        """``weight`` and ``bias``: ``(channels,)``. Stats ``(channels, 4)``: mean, variance + eps, sum, and sum of the
+        centred squares."""
+
+    @abstractmethod
+    def batch_norm_grad(
+        self, grad: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, exact: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients by x, weight and bias, the last two ``(channels,)`` and also computed where the operand is absent."""
 
     # Optimizer steps, in place on contiguous float32 tensors of one shape.
 

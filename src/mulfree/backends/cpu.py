@@ -205,6 +205,32 @@ class CPUBackend(CPUProducts, ReferenceBackend):
         )  # fmt: skip
         return by_x, by_weight, by_bias
 
+    def batch_norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+        batch, channels, positions = x.shape
+        x = x.contiguous()
+        weight = None if weight is None else weight.contiguous()
+        bias = None if bias is None else bias.contiguous()
+        out, stats = torch.empty_like(x), _empty(channels, 4)
+        kernels.batch_norm(
+            x.data_ptr(), _address(weight), _address(bias), out.data_ptr(), stats.data_ptr(),
+            batch, channels, positions, bits(eps), bits(float(batch * positions)), threads(),
+        )  # fmt: skip
+        return out, stats
+
+    def batch_norm_grad(
+        self, grad: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, exact: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        batch, channels, positions = x.shape
+        grad, x, stats = grad.contiguous(), x.contiguous(), stats.contiguous()
+        weight = None if weight is None else weight.contiguous()
+        by_x, by_weight, by_bias = torch.empty_like(x), _empty(channels), _empty(channels)
+        kernels.batch_norm_grad(
+            grad.data_ptr(), x.data_ptr(), _address(weight), stats.data_ptr(),
+            by_x.data_ptr(), by_weight.data_ptr(), by_bias.data_ptr(),
+            batch, channels, positions, bits(float(batch * positions)), exact, threads(),
+        )  # fmt: skip
+        return by_x, by_weight, by_bias
+
     def adamw_(self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars) -> None:
         words = [
             scalars.lr, scalars.beta1, scalars.beta2, scalars.eps, scalars.decay,

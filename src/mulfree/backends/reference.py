@@ -10,7 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mulfree.backends import reference_activations as activations
 from mulfree.backends import reference_dots as dots
+from mulfree.backends import reference_norms as norms
 from mulfree.backends import reference_rows as rows
 from mulfree.backends import reference_words as word
 from mulfree.backends.contract import AdamWScalars, Backend
@@ -24,7 +26,10 @@ _UNARY = {
     "exp": rows.exp,
     "log": rows.log,
     "sqrt": rows.sqrt,
-    "gelu": rows.gelu,
+    "gelu": activations.gelu,
+    "sigmoid": activations.sigmoid,
+    "silu": activations.silu,
+    "tanh": activations.tanh,
 }
 _UNARY_GRAD = {
     "exp2": rows.exp2_grad,
@@ -32,7 +37,10 @@ _UNARY_GRAD = {
     "exp": rows.exp_grad,
     "log": rows.log_grad,
     "sqrt": rows.sqrt_grad,
-    "gelu": rows.gelu_grad,
+    "gelu": activations.gelu_grad,
+    "sigmoid": activations.sigmoid_grad,
+    "silu": activations.silu_grad,
+    "tanh": activations.tanh_grad,
 }
 
 
@@ -137,6 +145,18 @@ class ReferenceBackend(Backend):
         self, grad: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, exact: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         by_x, by_weight, by_bias = rows.layer_norm_grad(
+            words(grad), words(x), _maybe_words(weight), words(stats), exact
+        )
+        return floats(by_x), floats(by_weight), floats(by_bias)
+
+    def batch_norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+        result, stats = norms.batch_norm(words(x), _maybe_words(weight), _maybe_words(bias), eps)
+        return floats(result), floats(stats)
+
+    def batch_norm_grad(
+        self, grad: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, exact: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        by_x, by_weight, by_bias = norms.batch_norm_grad(
             words(grad), words(x), _maybe_words(weight), words(stats), exact
         )
         return floats(by_x), floats(by_weight), floats(by_bias)

@@ -13,7 +13,7 @@ from mulfree.backends import reference_words as word
 from mulfree.backends.contract import AdamWScalars
 from mulfree.backends.reference_dots import total
 from mulfree.backends.reference_words import add, constant, div, exp2, flush, log2, mul, negate
-from mulfree.numerics.formats import GELU_CUBIC, GELU_SCALE, INF, LOG2E, MAGNITUDE, NAN, ONE, SIGN, TWO
+from mulfree.numerics.formats import INF, LOG2E, MAGNITUDE, NAN, ONE, SIGN, TWO
 from mulfree.numerics.rows import smoothing_weights
 from mulfree.numerics.scalar import bits, is_zero
 
@@ -69,33 +69,6 @@ def sqrt_grad(exact: bool, grad: Tensor, x: Tensor) -> Tensor:
     logarithm = log2(x)
     d_half = exp2_grad(exact, grad, div(logarithm, two))
     return log2_grad(exact, numerator_grad(exact, d_half, logarithm, two), x)
-
-
-def gelu(x: Tensor) -> Tensor:
-    """GELU in the sigmoid form of its tanh approximation: x / (1 + exp(-u(x)))."""
-    return div(x, add(constant(ONE, x), exp(negate(_gelu_inner(x)[0]))))
-
-
-def _gelu_inner(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """u = scale * (x + cubic * ((x * x) * x)) and its intermediate values."""
-    square = mul(x, x)
-    cube = mul(square, x)
-    inner = add(x, mul(cube, constant(GELU_CUBIC, x)))
-    return mul(inner, constant(GELU_SCALE, x)), inner, cube, square
-
-
-def gelu_grad(exact: bool, grad: Tensor, x: Tensor) -> Tensor:
-    u, inner, cube, square = _gelu_inner(x)
-    denominator = add(constant(ONE, x), exp(negate(u)))
-    outer = numerator_grad(exact, grad, x, denominator)
-    d_exp = denominator_grad(exact, grad, x, denominator)
-    d_u = negate(exp_grad(exact, d_exp, negate(u)))
-    d_inner = mul_grad(exact, d_u, inner, constant(GELU_SCALE, x))
-    d_cube = mul_grad(exact, d_inner, cube, constant(GELU_CUBIC, x))
-    by_factor = mul_grad(exact, d_cube, x, square)
-    d_square = mul_grad(exact, d_cube, square, x)
-    by_square = mul_grad(exact, d_square, x, x)
-    return add(add(add(outer, d_inner), by_factor), add(by_square, by_square))
 
 
 def _column_total(rows: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ LOG2E: Final = 0x3FB8AA3B
 LN2: Final = 0x3F317218
 """float32(ln(2)), Table 1."""
 TWO: Final = 0x40000000
+SIGMOID_MOST: Final = 0x42FE0000
+"""127: larger exponents inside the logistic function count as this one, without changing its result."""
 GELU_CUBIC: Final = 0x3D372713
 """float32(0.044715), the cubic coefficient of the tanh form of GELU."""
 GELU_SCALE: Final = 0x3FCC422A

@@ -14,16 +14,19 @@ from mulfree.numerics.formats import (
     DOT_CHUNK,
     GELU_CUBIC,
     GELU_SCALE,
+    INF,
     LOG2E,
     MAGNITUDE,
     NAN,
     ONE,
+    SIGMOID_MOST,
     SIGN,
+    STEP,
     SUM_CHUNK,
     SUM_LANES,
     TWO,
 )
-from mulfree.numerics.scalar import add, bits, div, exp2, flush, is_infinite, is_zero, log2, mul, negate
+from mulfree.numerics.scalar import add, bits, div, exp2, flush, is_infinite, is_nan, is_zero, log2, mul, negate
 
 Row = Sequence[int]
 
@@ -123,9 +126,66 @@ def sqrt_grad(grad: int, x: int, exact: bool) -> int:
     return _log2_grad(exact, _numerator_grad(exact, _exp2_grad(exact, grad, half), logarithm, TWO), x)
 
 
+def _logistic_exponent(x: int) -> int:
+    """-x log2(e), at most 127: 1 / (1 + 2**127) is zero already and no infinity reaches the derivative."""
+    exponent = mul(negate(x), LOG2E)
+    return SIGMOID_MOST if SIGMOID_MOST < exponent <= INF else exponent
+
+
+def sigmoid(x: int) -> int:
+    """The logistic function: 1 / (1 + exp(-x))."""
+    return div(ONE, add(ONE, exp2(_logistic_exponent(x))))
+
+
+def sigmoid_grad(grad: int, x: int, exact: bool) -> int:
+    exponent = _logistic_exponent(x)
+    d_power = _denominator_grad(exact, grad, ONE, add(ONE, exp2(exponent)))
+    return negate(_mul_grad(exact, _exp2_grad(exact, d_power, exponent), negate(x), LOG2E))
+
+
+def silu(x: int) -> int:
+    """x * sigmoid(x)."""
+    return mul(x, sigmoid(x))
+
+
+def silu_grad(grad: int, x: int, exact: bool) -> int:
+    logistic = sigmoid(x)
+    d_logistic = _mul_grad(exact, grad, logistic, x)
+    return add(_mul_grad(exact, grad, x, logistic), sigmoid_grad(d_logistic, x, exact))
+
+
+def _doubled(a: int) -> int:
+    """2 a: a step of the exponent."""
+    if is_nan(a) or is_infinite(a) or is_zero(a):
+        return NAN if is_nan(a) else flush(a)
+    return (a & SIGN) | min((a & MAGNITUDE) + STEP, INF)
+
+
+def _tanh_power(x: int) -> tuple[int, int]:
+    """-2 |x| and its power exp(-2 |x|)."""
+    twice = negate(_doubled(x & MAGNITUDE))
+    return twice, exp(twice)
+
+
+def tanh(x: int) -> int:
+    """(1 - e) / (1 + e) with e = exp(-2 |x|) and the sign of x."""
+    power = _tanh_power(x)[1]
+    result = div(add(ONE, negate(power)), add(ONE, power))
+    return result if is_nan(result) else result | (x & SIGN)
+
+
+def tanh_grad(grad: int, x: int, exact: bool) -> int:
+    """The two signs of x, of |x| and of the result, cancel."""
+    twice, power = _tanh_power(x)
+    top, bottom = add(ONE, negate(power)), add(ONE, power)
+    d_top = _numerator_grad(exact, grad, top, bottom)
+    d_power = add(_denominator_grad(exact, grad, top, bottom), negate(d_top))
+    return negate(_doubled(exp_grad(d_power, twice, exact)))
+
+
 def gelu(x: int) -> int:
-    """GELU in the sigmoid form of its tanh approximation: x / (1 + exp(-u(x)))."""
-    return div(x, add(ONE, exp(negate(_gelu_inner(x)[0]))))
+    """GELU by its tanh approximation, written with the logistic function: x * sigmoid(u(x))."""
+    return mul(x, sigmoid(_gelu_inner(x)[0]))
 
 
 def _gelu_inner(x: int) -> tuple[int, int, int, int]:
@@ -138,10 +198,9 @@ def _gelu_inner(x: int) -> tuple[int, int, int, int]:
 
 def gelu_grad(grad: int, x: int, exact: bool) -> int:
     u, inner, cube, square = _gelu_inner(x)
-    denominator = add(ONE, exp(negate(u)))
-    outer = _numerator_grad(exact, grad, x, denominator)
-    d_exp = _denominator_grad(exact, grad, x, denominator)
-    d_u = negate(exp_grad(d_exp, negate(u), exact))
+    logistic = sigmoid(u)
+    outer = _mul_grad(exact, grad, x, logistic)
+    d_u = sigmoid_grad(_mul_grad(exact, grad, logistic, x), u, exact)
     d_inner = _mul_grad(exact, d_u, inner, GELU_SCALE)
     d_cube = _mul_grad(exact, d_inner, cube, GELU_CUBIC)
     by_factor = _mul_grad(exact, d_cube, x, square)

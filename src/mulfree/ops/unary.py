@@ -1,4 +1,4 @@
-"""Operations of one tensor: exp2, log2, exp, log, sqrt, gelu, with both derivatives (spec 3, 4, 7).
+"""Operations of one tensor: powers, logarithms, roots and activations, with both derivatives (spec 3, 4, 7).
 
 Half-precision operands are widened exactly, computed as float32 and rounded once.
 """
@@ -116,3 +116,6 @@ exp, exp_grad = _OPERATIONS["exp"]
 log, log_grad = _OPERATIONS["log"]
 sqrt, sqrt_grad = _OPERATIONS["sqrt"]
 gelu, gelu_grad = _OPERATIONS["gelu"]
+sigmoid, sigmoid_grad = _OPERATIONS["sigmoid"]
+silu, silu_grad = _OPERATIONS["silu"]
+tanh, tanh_grad = _OPERATIONS["tanh"]
