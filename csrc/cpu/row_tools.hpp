@@ -90,30 +90,38 @@ struct Lanes {
   Int fold_slots(K k) {
     each<width>([&](auto i) { lanes[k][i] = add_floats(lanes[k][i], lanes[k][i + width]); });
     if constexpr (width > 1) return fold_slots<width / 2>(k);
-    return fold(lanes[k][0], add_floats);
+    return lanes[k][0];
   }
 };
 
 inline Int close_total(Int total) { return canonical(select(is_zero(magnitude(total)), Int{}, total)); }
+
+// The sums of one chunk, whose lanes are still to be folded.
+template <int count, class Body>
+inline Terms<count> sum_chunk(std::int64_t start, std::int64_t stop, Body&& body) {
+  Lanes<count> lanes;
+  std::int64_t i = start;
+  for (; i + kSumLanes <= stop; i += kSumLanes) {
+    each<kSlots>([&](auto slot) { lanes.take(slot, Whole{}, body(i + slot * kLanes, Whole{})); });
+  }
+  each<kSlots>([&](auto slot) {
+    if (i >= stop) return;
+    Part part{first_lanes(std::min<std::int64_t>(kLanes, stop - i))};
+    lanes.take(slot, part, body(i, part));
+    i += kLanes;
+  });
+  Terms<count> sums;
+  each<count>([&](auto k) { sums[k] = lanes.fold_slots(k); });
+  return sums;
+}
 
 // Sums over a row of the terms that body(i, span) returns, in every lane of the results.
 template <int count, class Body>
 inline Terms<count> sum_row(std::int64_t n, Body&& body) {
   Terms<count> totals{};
   for (std::int64_t start = 0; start < n; start += kSumChunk) {
-    const std::int64_t stop = std::min<std::int64_t>(n, start + kSumChunk);
-    Lanes<count> lanes;
-    std::int64_t i = start;
-    for (; i + kSumLanes <= stop; i += kSumLanes) {
-      each<kSlots>([&](auto slot) { lanes.take(slot, Whole{}, body(i + slot * kLanes, Whole{})); });
-    }
-    each<kSlots>([&](auto slot) {
-      if (i >= stop) return;
-      Part part{first_lanes(std::min<std::int64_t>(kLanes, stop - i))};
-      lanes.take(slot, part, body(i, part));
-      i += kLanes;
-    });
-    each<count>([&](auto k) { totals[k] = add_floats(totals[k], lanes.fold_slots(k)); });
+    const Terms<count> sums = sum_chunk<count>(start, std::min<std::int64_t>(n, start + kSumChunk), body);
+    each<count>([&](auto k) { totals[k] = add_floats(totals[k], fold(sums[k], add_floats)); });
   }
   for (Int& total : totals) total = close_total(total);
   return totals;
