@@ -1,17 +1,56 @@
-"""Optimizer steps, in place on float32 tensors (``numerics.rows.adamw``)."""
+"""Optimizer steps, in place on float32 tensors (``numerics.rows.adamw``, ``numerics.optimizers``).
+
+Scalars are bits. A list of optional state is empty where the step has none of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from mulfree.backends.contract import AdamWScalars
+from mulfree.backends.contract import AdamScalars, AdamWScalars, Backend, LionScalars, RMSpropScalars, SGDScalars
 from mulfree.backends.select import for_tensor
 from mulfree.ops.registry import define_in_place
 
-_scalars = lru_cache(maxsize=256)(AdamWScalars)
+_adamw_scalars = lru_cache(maxsize=256)(AdamWScalars)
+
+Lists = dict[str, list[Tensor]]
+"""Tensors by the name of the argument: the first list is that of the parameters."""
+
+
+def _each(
+    operation: str, lists: Lists, step: Callable[[Backend, list[Tensor | None]], None], constant: str = "grads"
+) -> None:
+    """Call ``step`` for each parameter with its tensors in the order of ``lists``, contiguous, None for an empty list.
+
+    All lists but ``constant`` are changed.
+    """
+    names = list(lists)
+    present = [name for name in names if lists[name] or name == names[0]]
+    for row in zip(*(lists[name] for name in present), strict=True):
+        _check(operation, dict(zip(present, row, strict=True)))
+        whole = {name: x.contiguous() for name, x in zip(present, row, strict=True)}
+        step(for_tensor(row[0]), [whole.get(name) for name in names])
+        for name, x in zip(present, row, strict=True):
+            if whole[name] is not x and name != constant:
+                x.copy_(whole[name])
+
+
+def _check(operation: str, tensors: dict[str, Tensor]) -> None:
+    (first, param), *_ = tensors.items()
+    shape, device = param.shape, param.device
+    for argument, x in tensors.items():
+        if x.dtype is not torch.float32 or x.device != device:
+            raise TypeError(
+                f"{operation}(): argument '{argument}' must be float32 on {device}, got {x.dtype} on {x.device}"
+            )
+        if x.shape != shape:
+            raise RuntimeError(
+                f"{operation}(): argument '{argument}' must be {tuple(shape)} like '{first}', got {tuple(x.shape)}"
+            )
 
 
 def _adamw_(
@@ -27,33 +66,9 @@ def _adamw_(
     correction1: int,
     correction2: int,
 ) -> None:
-    scalars = _scalars(lr, beta1, beta2, eps, decay, correction1, correction2)
-    for param, grad, exp_avg, exp_avg_sq in zip(params, grads, exp_avgs, exp_avg_sqs, strict=True):
-        _check(param, grad, exp_avg, exp_avg_sq)
-        step = for_tensor(param).adamw_
-        if param.is_contiguous() and exp_avg.is_contiguous() and exp_avg_sq.is_contiguous():
-            step(param, grad.contiguous(), exp_avg, exp_avg_sq, scalars)
-            continue
-        changed = [x.contiguous() for x in (param, exp_avg, exp_avg_sq)]
-        step(changed[0], grad.contiguous(), changed[1], changed[2], scalars)
-        for x, result in zip((param, exp_avg, exp_avg_sq), changed, strict=True):
-            x.copy_(result)
-
-
-def _check(param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor) -> None:
-    shape, device = param.shape, param.device
-    for x in (param, grad, exp_avg, exp_avg_sq):
-        if x.dtype is not torch.float32 or x.device != device or x.shape != shape:
-            break
-    else:
-        return
-    for argument, x in {"params": param, "grads": grad, "exp_avgs": exp_avg, "exp_avg_sqs": exp_avg_sq}.items():
-        if x.dtype is not torch.float32 or x.device != device:
-            raise TypeError(f"adamw_(): argument '{argument}' must be float32 on {device}, got {x.dtype} on {x.device}")
-        if x.shape != shape:
-            raise RuntimeError(
-                f"adamw_(): argument '{argument}' must be {tuple(shape)} like 'params', got {tuple(x.shape)}"
-            )
+    scalars = _adamw_scalars(lr, beta1, beta2, eps, decay, correction1, correction2)
+    lists = {"params": params, "grads": grads, "exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs}
+    _each("adamw_", lists, lambda backend, tensors: backend.adamw_(*tensors, scalars))  # type: ignore[arg-type]
 
 
 adamw_ = define_in_place(
@@ -63,3 +78,127 @@ adamw_ = define_in_place(
     mutated=(0, 2, 3),
 )
 """One step of every parameter; the scalars are bits, see ``backends.contract.AdamWScalars``."""
+
+
+def _adam_(
+    params: list[Tensor],
+    grads: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_avg_sqs: list[Tensor],
+    max_exp_avg_sqs: list[Tensor],
+    lr: int,
+    beta1: int,
+    beta2: int,
+    eps: int,
+    decay: int,
+    correction1: int,
+    correction2: int,
+    weight_decay: int,
+) -> None:
+    scalars = AdamScalars(lr, beta1, beta2, eps, decay, correction1, correction2, weight_decay)
+    lists = {
+        "params": params,
+        "grads": grads,
+        "exp_avgs": exp_avgs,
+        "exp_avg_sqs": exp_avg_sqs,
+        "max_exp_avg_sqs": max_exp_avg_sqs,
+    }
+    _each("adam_", lists, lambda backend, tensors: backend.adam_(*tensors, scalars))  # type: ignore[arg-type]
+
+
+adam_ = define_in_place(
+    "adam_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, Tensor(c!)[] exp_avg_sqs, "
+    "Tensor(d!)[] max_exp_avg_sqs, int lr, int beta1, int beta2, int eps, int decay, int correction1, "
+    "int correction2, int weight_decay) -> ()",
+    _adam_,
+    mutated=(0, 2, 3, 4),
+)
+"""The general form of Adam: an L2 penalty, and ``max_exp_avg_sqs`` for amsgrad (else empty)."""
+
+
+def _sgd_(
+    params: list[Tensor],
+    grads: list[Tensor],
+    momentum_buffers: list[Tensor],
+    lr: int,
+    momentum: int,
+    rest: int,
+    weight_decay: int,
+    nesterov: bool,
+) -> None:
+    scalars = SGDScalars(lr, momentum, rest, weight_decay, nesterov)
+    lists = {"params": params, "grads": grads, "momentum_buffers": momentum_buffers}
+    _each("sgd_", lists, lambda backend, tensors: backend.sgd_(*tensors, scalars))  # type: ignore[arg-type]
+
+
+sgd_ = define_in_place(
+    "sgd_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] momentum_buffers, int lr, int momentum, int rest, "
+    "int weight_decay, bool nesterov) -> ()",
+    _sgd_,
+    mutated=(0, 2),
+)
+"""``momentum_buffers`` is empty if and only if the momentum is zero; ``rest`` is 1 - dampening."""
+
+
+def _rmsprop_(
+    params: list[Tensor],
+    grads: list[Tensor],
+    square_avgs: list[Tensor],
+    grad_avgs: list[Tensor],
+    momentum_buffers: list[Tensor],
+    lr: int,
+    alpha: int,
+    eps: int,
+    weight_decay: int,
+    momentum: int,
+) -> None:
+    scalars = RMSpropScalars(lr, alpha, eps, weight_decay, momentum)
+    lists = {
+        "params": params,
+        "grads": grads,
+        "square_avgs": square_avgs,
+        "grad_avgs": grad_avgs,
+        "momentum_buffers": momentum_buffers,
+    }
+    _each("rmsprop_", lists, lambda backend, tensors: backend.rmsprop_(*tensors, scalars))  # type: ignore[arg-type]
+
+
+rmsprop_ = define_in_place(
+    "rmsprop_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] square_avgs, Tensor(c!)[] grad_avgs, "
+    "Tensor(d!)[] momentum_buffers, int lr, int alpha, int eps, int weight_decay, int momentum) -> ()",
+    _rmsprop_,
+    mutated=(0, 2, 3, 4),
+)
+"""``grad_avgs`` for the centered form and ``momentum_buffers`` with momentum, else empty."""
+
+
+def _lion_(
+    params: list[Tensor], grads: list[Tensor], exp_avgs: list[Tensor], lr: int, beta1: int, beta2: int, decay: int
+) -> None:
+    scalars = LionScalars(lr, beta1, beta2, decay)
+    lists = {"params": params, "grads": grads, "exp_avgs": exp_avgs}
+    _each("lion_", lists, lambda backend, tensors: backend.lion_(*tensors, scalars))  # type: ignore[arg-type]
+
+
+lion_ = define_in_place(
+    "lion_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avgs, int lr, int beta1, int beta2, int decay) -> ()",
+    _lion_,
+    mutated=(0, 2),
+)
+"""``decay`` is lr * weight_decay."""
+
+
+def _moving_average_(averages: list[Tensor], params: list[Tensor], share: int) -> None:
+    lists = {"averages": averages, "params": params}
+    _each(
+        "moving_average_",
+        lists,
+        lambda backend, tensors: backend.moving_average_(*tensors, share),  # type: ignore[arg-type]
+        constant="params",
+    )
+
+
+moving_average_ = define_in_place(
+    "moving_average_(Tensor(a!)[] averages, Tensor[] params, int share) -> ()", _moving_average_, mutated=(0,)
+)
+"""Every average moves by ``share`` of its distance to its parameter."""
