@@ -81,7 +81,6 @@ def layer_norm_grad(
 def adamw(
     param: int, grad: int, exp_avg: int, exp_avg_sq: int, n: int, scalars: Sequence[int], threads: int, /
 ) -> None: ...
-
 def sgd(
     param: int, grad: int, buffer: int, n: int, scalars: Sequence[int], nesterov: bool, threads: int, /
 ) -> None: ...

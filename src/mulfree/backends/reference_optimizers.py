@@ -11,7 +11,7 @@ from torch import Tensor
 from mulfree.backends import reference_words as word
 from mulfree.backends.contract import AdamScalars, AdamWScalars, Backend, LionScalars, RMSpropScalars, SGDScalars
 from mulfree.backends.reference_rows import adamw, sqrt
-from mulfree.backends.reference_words import add, constant, div, flush, floats, is_nan, mul, negate, words
+from mulfree.backends.reference_words import add, constant, div, floats, flush, is_nan, mul, negate, words
 from mulfree.numerics import scalar
 from mulfree.numerics.formats import MAGNITUDE, NAN, ONE, SIGN
 
@@ -53,9 +53,7 @@ class ReferenceOptimizers(Backend):
         root = add(sqrt(div(most, constant(scalars.correction2, p))), constant(scalars.eps, p))
         direction = div(div(m, constant(scalars.correction1, p)), root)
         shrunk = _descend(p, scalars.decay, p)
-        _write(
-            (param, exp_avg, exp_avg_sq, max_exp_avg_sq), (_descend(shrunk, scalars.lr, direction), m, v, most)
-        )
+        _write((param, exp_avg, exp_avg_sq, max_exp_avg_sq), (_descend(shrunk, scalars.lr, direction), m, v, most))
 
     def rmsprop_(
         self,

@@ -5,38 +5,58 @@ Scalars are bits. A list of optional state is empty where the step has none of i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from mulfree.backends.contract import AdamScalars, AdamWScalars, Backend, LionScalars, RMSpropScalars, SGDScalars
+from mulfree.backends.contract import AdamScalars, AdamWScalars, LionScalars, RMSpropScalars, SGDScalars
 from mulfree.backends.select import for_tensor
 from mulfree.ops.registry import define_in_place
 
 _adamw_scalars = lru_cache(maxsize=256)(AdamWScalars)
 
 Lists = dict[str, list[Tensor]]
-"""Tensors by the name of the argument: the first list is that of the parameters."""
+"""Tensors by the name of the argument: the first list is that of the parameters or averages."""
 
 
-def _each(
-    operation: str, lists: Lists, step: Callable[[Backend, list[Tensor | None]], None], constant: str = "grads"
-) -> None:
-    """Call ``step`` for each parameter with its tensors in the order of ``lists``, contiguous, None for an empty list.
+def _each(operation: str, lists: Lists, scalars: object) -> None:
+    """Call the backend's ``operation`` for each parameter with its tensors in the order of ``lists``, contiguous.
 
-    All lists but ``constant`` are changed.
+    An empty list gives None. The second list is only read, all others are changed.
     """
-    names = list(lists)
-    present = [name for name in names if lists[name] or name == names[0]]
-    for row in zip(*(lists[name] for name in present), strict=True):
-        _check(operation, dict(zip(present, row, strict=True)))
-        whole = {name: x.contiguous() for name, x in zip(present, row, strict=True)}
-        step(for_tensor(row[0]), [whole.get(name) for name in names])
-        for name, x in zip(present, row, strict=True):
-            if whole[name] is not x and name != constant:
-                x.copy_(whole[name])
+    names, columns = list(lists), list(lists.values())
+    count = len(columns[0])
+    for name, column in lists.items():
+        if column and len(column) != count:
+            raise RuntimeError(
+                f"{operation}(): '{name}' must hold {count} tensors like '{names[0]}', got {len(column)}"
+            )
+    rows = zip(columns[0], *(column or [None] * count for column in columns[1:]), strict=True)
+    for row in rows:
+        step = getattr(for_tensor(row[0]), operation)
+        if _are_plain(row):
+            step(*row, scalars)
+            continue
+        _check(operation, {name: x for name, x in zip(names, row, strict=True) if x is not None})
+        whole = [None if x is None else x.contiguous() for x in row]
+        step(*whole, scalars)
+        for i, (x, result) in enumerate(zip(row, whole, strict=True)):
+            if x is not None and result is not None and result is not x and i != 1:
+                x.copy_(result)
+
+
+def _are_plain(row: tuple[Tensor | None, ...]) -> bool:
+    """True if the tensors go to a kernel as they are. Cheap."""
+    param = row[0]
+    assert param is not None
+    shape, device = param.shape, param.device
+    for x in row:
+        if x is not None and (
+            x.dtype is not torch.float32 or not x.is_contiguous() or x.device != device or x.shape != shape
+        ):
+            return False
+    return True
 
 
 def _check(operation: str, tensors: dict[str, Tensor]) -> None:
@@ -68,7 +88,7 @@ def _adamw_(
 ) -> None:
     scalars = _adamw_scalars(lr, beta1, beta2, eps, decay, correction1, correction2)
     lists = {"params": params, "grads": grads, "exp_avgs": exp_avgs, "exp_avg_sqs": exp_avg_sqs}
-    _each("adamw_", lists, lambda backend, tensors: backend.adamw_(*tensors, scalars))  # type: ignore[arg-type]
+    _each("adamw_", lists, scalars)
 
 
 adamw_ = define_in_place(
@@ -103,7 +123,7 @@ def _adam_(
         "exp_avg_sqs": exp_avg_sqs,
         "max_exp_avg_sqs": max_exp_avg_sqs,
     }
-    _each("adam_", lists, lambda backend, tensors: backend.adam_(*tensors, scalars))  # type: ignore[arg-type]
+    _each("adam_", lists, scalars)
 
 
 adam_ = define_in_place(
@@ -128,7 +148,7 @@ def _sgd_(
 ) -> None:
     scalars = SGDScalars(lr, momentum, rest, weight_decay, nesterov)
     lists = {"params": params, "grads": grads, "momentum_buffers": momentum_buffers}
-    _each("sgd_", lists, lambda backend, tensors: backend.sgd_(*tensors, scalars))  # type: ignore[arg-type]
+    _each("sgd_", lists, scalars)
 
 
 sgd_ = define_in_place(
@@ -160,7 +180,7 @@ def _rmsprop_(
         "grad_avgs": grad_avgs,
         "momentum_buffers": momentum_buffers,
     }
-    _each("rmsprop_", lists, lambda backend, tensors: backend.rmsprop_(*tensors, scalars))  # type: ignore[arg-type]
+    _each("rmsprop_", lists, scalars)
 
 
 rmsprop_ = define_in_place(
@@ -177,7 +197,7 @@ def _lion_(
 ) -> None:
     scalars = LionScalars(lr, beta1, beta2, decay)
     lists = {"params": params, "grads": grads, "exp_avgs": exp_avgs}
-    _each("lion_", lists, lambda backend, tensors: backend.lion_(*tensors, scalars))  # type: ignore[arg-type]
+    _each("lion_", lists, scalars)
 
 
 lion_ = define_in_place(
@@ -189,13 +209,7 @@ lion_ = define_in_place(
 
 
 def _moving_average_(averages: list[Tensor], params: list[Tensor], share: int) -> None:
-    lists = {"averages": averages, "params": params}
-    _each(
-        "moving_average_",
-        lists,
-        lambda backend, tensors: backend.moving_average_(*tensors, share),  # type: ignore[arg-type]
-        constant="params",
-    )
+    _each("moving_average_", {"averages": averages, "params": params}, share)
 
 
 moving_average_ = define_in_place(

@@ -103,19 +103,20 @@ class PAOptimizer(torch.optim.Optimizer):
 
     def _averages(self, params: list[Tensor], *names: str) -> list[list[Tensor]]:
         """State tensors of the parameters by name, zeros where there are none yet."""
-        for param in params:
-            state = self.state[param]
-            for name in names:
+        states = [self.state[param] for param in params]
+        for name in names:
+            for param, state in zip(params, states, strict=True):
                 if state.get(name) is None:
                     state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
-        return [[self.state[param][name] for param in params] for name in names]
+        return [[state[name] for state in states] for name in names]
 
     def _count_steps(self, params: list[Tensor]) -> list[int]:
         """The number of the step that each parameter takes, now counted in its state."""
-        for param in params:
-            if "step" not in self.state[param]:
-                self.state[param]["step"] = torch.tensor(0.0)
-        steps = [self.state[param]["step"] for param in params]
+        states = [self.state[param] for param in params]
+        for state in states:
+            if "step" not in state:
+                state["step"] = torch.tensor(0.0)
+        steps = [state["step"] for state in states]
         if steps:
             torch._foreach_add_(steps, 1)
         return [int(step.item()) for step in steps]
@@ -123,6 +124,9 @@ class PAOptimizer(torch.optim.Optimizer):
 
 def grouped(keys: Iterable[int], *columns: list[Tensor]) -> dict[int, list[list[Tensor]]]:
     """Columns of tensors, split by the keys of their rows; an empty column stays empty."""
+    keys = list(keys)
+    if len(set(keys)) == 1:
+        return {keys[0]: list(columns)}
     found: dict[int, list[list[Tensor]]] = {}
     for row, key in enumerate(keys):
         lists = found.setdefault(key, [[] for _ in columns])
