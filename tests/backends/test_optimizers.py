@@ -24,7 +24,7 @@ def words(**settings: float) -> dict[str, int]:
 
 
 def _state(n: int, kind: str, count: int, squares: int = 0) -> list[Tensor]:
-    """Parameter, gradient, and ``count`` tensors of state; the last ``squares`` are not negative but for special words."""
+    """Parameter, gradient, and ``count`` tensors of state; the last ``squares`` not negative but for special words."""
     state = [patterns.normal(n, 70), *(patterns.gradient_like(n, 71 + i) for i in range(count + 1))]
     if kind == "specials":
         return [patterns.sprinkled(x, 80 + i, 0.1) for i, x in enumerate(state)]

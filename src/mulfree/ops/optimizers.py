@@ -20,20 +20,19 @@ Lists = dict[str, list[Tensor]]
 """Tensors by the name of the argument: the first list is that of the parameters or averages."""
 
 
-def _each(operation: str, lists: Lists, scalars: object) -> None:
+def _each(operation: str, lists: Lists, scalars: object, optional: tuple[str, ...] = ()) -> None:
     """Call the backend's ``operation`` for each parameter with its tensors in the order of ``lists``, contiguous.
 
-    An empty list gives None. The second list is only read, all others are changed.
+    The second list is only read, all others are changed. Lists that are ``optional`` may be empty and give None then.
     """
     names, columns = list(lists), list(lists.values())
     count = len(columns[0])
     for name, column in lists.items():
-        if column and len(column) != count:
+        if len(column) != count and (column or name not in optional):
             raise RuntimeError(
-                f"{operation}(): '{name}' must hold {count} tensors like '{names[0]}', got {len(column)}"
+                f"{operation}(): argument '{name}' must hold {count} tensors like '{names[0]}', got {len(column)}"
             )
-    rows = zip(columns[0], *(column or [None] * count for column in columns[1:]), strict=True)
-    for row in rows:
+    for row in zip(columns[0], *(column or [None] * count for column in columns[1:]), strict=True):
         step = getattr(for_tensor(row[0]), operation)
         if _are_plain(row):
             step(*row, scalars)
@@ -123,7 +122,7 @@ def _adam_(
         "exp_avg_sqs": exp_avg_sqs,
         "max_exp_avg_sqs": max_exp_avg_sqs,
     }
-    _each("adam_", lists, scalars)
+    _each("adam_", lists, scalars, optional=("max_exp_avg_sqs",))
 
 
 adam_ = define_in_place(
@@ -148,7 +147,7 @@ def _sgd_(
 ) -> None:
     scalars = SGDScalars(lr, momentum, rest, weight_decay, nesterov)
     lists = {"params": params, "grads": grads, "momentum_buffers": momentum_buffers}
-    _each("sgd_", lists, scalars)
+    _each("sgd_", lists, scalars, optional=("momentum_buffers",))
 
 
 sgd_ = define_in_place(
@@ -180,7 +179,7 @@ def _rmsprop_(
         "grad_avgs": grad_avgs,
         "momentum_buffers": momentum_buffers,
     }
-    _each("rmsprop_", lists, scalars)
+    _each("rmsprop_", lists, scalars, optional=("grad_avgs", "momentum_buffers"))
 
 
 rmsprop_ = define_in_place(
