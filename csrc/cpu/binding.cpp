@@ -20,4 +20,5 @@ NB_MODULE(_cpu, m) {
   bind_matmul(m);
   bind_elementwise(m);
   bind_rows(m);
+  bind_steps(m);
 }

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import mulfree.functional as MF
-from mulfree.optim import clip_grad_norm_, clip_grad_value_
+from mulfree.ops.constants import quotient
+from mulfree.optim import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from tests.ops.support import Log, same_bits
 
 
@@ -54,10 +55,45 @@ def test_infinite_norm_single_tensor_and_half_precision() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(NotImplementedError, match="norm_type"):
-        clip_grad_norm_(parameters(A), 1.0, 1.0)
+    for norm_type in (0.0, -2.0, math.nan):
+        with pytest.raises(ValueError, match="norm_type"):
+            clip_grad_norm_(parameters(A), 1.0, norm_type)
+    for call in (clip_grad_norm_, clip_grad_value_):
+        with pytest.raises(ValueError, match="foreach"):
+            call(parameters(A), 1.0, foreach=True)
+    (p,) = parameters(A)
+    p.grad = A.to_sparse()
+    with pytest.raises(RuntimeError, match="sparse"):
+        clip_grad_norm_(p, 1.0)
     with pytest.raises(RuntimeError, match="nan"):
         clip_grad_norm_(parameters(A * math.nan), 1.0, error_if_nonfinite=True)
+
+
+@pytest.mark.parametrize("order", [1.0, 3.0, 1.5, 0.5])
+def test_other_norms(order: float) -> None:
+    norm = clip_grad_norm_(ps := parameters(A, B), 1.0, order)
+    if order == 1.0:
+        assert same_bits(norm, MF.sum(torch.stack([MF.sum(A.abs()), MF.sum(B.abs())])))
+    else:
+        whole = MF.sum(torch.stack([MF.sum(MF.pow(x.abs(), order)) for x in (A, B)]))
+        assert same_bits(norm, MF.pow(whole, quotient(1.0, order)))
+    # Products of PA arithmetic are up to a ninth too small, and a root to the power 1/order repeats that.
+    theirs = torch.nn.utils.clip_grad_norm_(parameters(A, B), 1.0, order)
+    assert torch.allclose(norm, theirs, rtol=0.3)
+    assert ps[0].grad is not None
+    assert same_bits(ps[0].grad, MF.mul(A, MF.div(1.0, norm + 1e-6)))
+
+
+def test_norm_and_clipping_apart() -> None:
+    whole, parts = parameters(A, B), parameters(A, B)
+    norm = clip_grad_norm_(whole, 0.5)
+    assert same_bits(get_total_norm([p.grad for p in parts if p.grad is not None]), norm)
+    clip_grads_with_norm_(parts, 0.5, norm)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.grad is not None and other.grad is not None
+        assert same_bits(one.grad, other.grad)
+    assert get_total_norm(A, math.inf) == 3.0
+    assert get_total_norm(torch.empty(0)) == 0.0
 
 
 def test_values() -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mulfree.numerics import scalar
+from mulfree.numerics.fixed_point import _ANGLES, _GAIN, BITS, fraction, half_cosine
 from mulfree.optim import AdamW, WarmupCosineLR
-from mulfree.optim.schedules import _ANGLES, _BITS, _GAIN, fraction, half_cosine
 
 BASE = 3e-3
 
@@ -31,21 +31,21 @@ def rates(chosen: WarmupCosineLR, steps: int) -> list[float]:
 
 def test_constants() -> None:
     for i, angle in enumerate(_ANGLES):
-        assert abs(angle - math.atan(2.0**-i) / math.pi * 2.0**_BITS) <= 1
-    assert abs(_GAIN - math.prod(math.cos(math.atan(2.0**-i)) for i in range(len(_ANGLES))) * 2.0**_BITS) <= 1
+        assert abs(angle - math.atan(2.0**-i) / math.pi * 2.0**BITS) <= 1
+    assert abs(_GAIN - math.prod(math.cos(math.atan(2.0**-i)) for i in range(len(_ANGLES))) * 2.0**BITS) <= 1
 
 
 @pytest.mark.parametrize(("numerator", "denominator"), [(0, 7), (7, 7), (1, 3), (22, 1000), (10**12 - 1, 10**12)])
 def test_fraction(numerator: int, denominator: int) -> None:
-    assert fraction(numerator, denominator) == (numerator << _BITS) // denominator
+    assert fraction(numerator, denominator) == (numerator << BITS) // denominator
 
 
 def test_half_cosine() -> None:
-    angles = [(k << _BITS) // 997 for k in range(998)]
+    angles = [(k << BITS) // 997 for k in range(998)]
     for angle in angles:
-        expected = (1 + math.cos(math.pi * angle / 2**_BITS)) / 2
-        assert abs(half_cosine(angle) / 2**_BITS - expected) < 2.0**-31
-    assert [half_cosine(k << (_BITS - 1)) for k in range(3)] == [1 << _BITS, 1 << (_BITS - 1), 0]
+        expected = (1 + math.cos(math.pi * angle / 2**BITS)) / 2
+        assert abs(half_cosine(angle) / 2**BITS - expected) < 2.0**-31
+    assert [half_cosine(k << (BITS - 1)) for k in range(3)] == [1 << BITS, 1 << (BITS - 1), 0]
 
 
 def test_a_base_rate_of_one_shows_the_factors() -> None:
@@ -67,7 +67,7 @@ def test_ends_are_exact() -> None:
 
 def test_the_rate_is_a_pa_product() -> None:
     found = rates(schedule(8), 3)[2]
-    factor = scalar.from_fixed_point(half_cosine(fraction(2, 8)), _BITS)
+    factor = scalar.from_fixed_point(half_cosine(fraction(2, 8)), BITS)
     assert scalar.bits(found) == scalar.mul(scalar.bits(BASE), factor)
 
 

@@ -111,6 +111,33 @@ def batch_norm_grad(
 def adamw(
     param: int, grad: int, exp_avg: int, exp_avg_sq: int, n: int, scalars: Sequence[int], threads: int, /
 ) -> None: ...
+def sgd(
+    param: int, grad: int, buffer: int, n: int, scalars: Sequence[int], nesterov: bool, threads: int, /
+) -> None: ...
+def adam(
+    param: int,
+    grad: int,
+    exp_avg: int,
+    exp_avg_sq: int,
+    max_exp_avg_sq: int,
+    n: int,
+    scalars: Sequence[int],
+    threads: int,
+    /,
+) -> None: ...
+def rmsprop(
+    param: int,
+    grad: int,
+    square_avg: int,
+    grad_avg: int,
+    buffer: int,
+    n: int,
+    scalars: Sequence[int],
+    threads: int,
+    /,
+) -> None: ...
+def lion(param: int, grad: int, exp_avg: int, n: int, scalars: Sequence[int], threads: int, /) -> None: ...
+def moving_average(average: int, param: int, n: int, share: int, threads: int, /) -> None: ...
 
 MAX_BATCH_DIMS: int
 

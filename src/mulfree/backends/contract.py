@@ -33,6 +33,45 @@ class AdamWScalars:
     correction2: int
 
 
+@dataclass(frozen=True)
+class SGDScalars:
+    """Bits of the scalars of one step of SGD; see ``numerics.optimizers.sgd``."""
+
+    lr: int
+    momentum: int
+    rest: int
+    weight_decay: int
+    nesterov: bool
+
+
+@dataclass(frozen=True)
+class AdamScalars(AdamWScalars):
+    """Bits of the scalars of one step of Adam in its general form; see ``numerics.optimizers.adam``."""
+
+    weight_decay: int
+
+
+@dataclass(frozen=True)
+class RMSpropScalars:
+    """Bits of the scalars of one step of RMSprop; see ``numerics.optimizers.rmsprop``."""
+
+    lr: int
+    alpha: int
+    eps: int
+    weight_decay: int
+    momentum: int
+
+
+@dataclass(frozen=True)
+class LionScalars:
+    """Bits of the scalars of one step of Lion; see ``numerics.optimizers.lion``."""
+
+    lr: int
+    beta1: int
+    beta2: int
+    decay: int
+
+
 class Backend(ABC):
     """One complete set of kernels."""
 
@@ -167,9 +206,43 @@ class Backend(ABC):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients by x, weight and bias, the last two ``(channels,)`` and also computed where the operand is absent."""
 
-    # Optimizer steps, in place on contiguous float32 tensors of one shape.
+    # Optimizer steps (spec 9), in place on contiguous float32 tensors of one shape.
 
     @abstractmethod
     def adamw_(
         self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars
     ) -> None: ...
+
+    @abstractmethod
+    def sgd_(self, param: Tensor, grad: Tensor, momentum_buffer: Tensor | None, scalars: SGDScalars) -> None:
+        """A buffer if and only if the momentum is not zero."""
+
+    @abstractmethod
+    def adam_(
+        self,
+        param: Tensor,
+        grad: Tensor,
+        exp_avg: Tensor,
+        exp_avg_sq: Tensor,
+        max_exp_avg_sq: Tensor | None,
+        scalars: AdamScalars,
+    ) -> None:
+        """A largest second moment for amsgrad."""
+
+    @abstractmethod
+    def rmsprop_(
+        self,
+        param: Tensor,
+        grad: Tensor,
+        square_avg: Tensor,
+        grad_avg: Tensor | None,
+        momentum_buffer: Tensor | None,
+        scalars: RMSpropScalars,
+    ) -> None:
+        """An average gradient for the centered form; a buffer if and only if the momentum is not zero."""
+
+    @abstractmethod
+    def lion_(self, param: Tensor, grad: Tensor, exp_avg: Tensor, scalars: LionScalars) -> None: ...
+
+    @abstractmethod
+    def moving_average_(self, average: Tensor, param: Tensor, share: int) -> None: ...

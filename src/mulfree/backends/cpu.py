@@ -8,7 +8,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from mulfree.backends.contract import AdamWScalars
+from mulfree.backends.cpu_optimizers import CPUOptimizers
 from mulfree.backends.cpu_products import CPUProducts
 from mulfree.backends.native import kernels, threads
 from mulfree.backends.reference import ReferenceBackend
@@ -50,7 +50,7 @@ def _smoothing(label_smoothing: float, classes: int) -> tuple[bool, int, int]:
     return True, *smoothing_weights(label_smoothing, classes)
 
 
-class CPUBackend(CPUProducts, ReferenceBackend):
+class CPUBackend(CPUProducts, CPUOptimizers, ReferenceBackend):
     """Compiled kernels with the bits of the law, on ``torch.get_num_threads()`` threads."""
 
     name = "cpu"
@@ -230,18 +230,3 @@ class CPUBackend(CPUProducts, ReferenceBackend):
             batch, channels, positions, bits(float(batch * positions)), exact, threads(),
         )  # fmt: skip
         return by_x, by_weight, by_bias
-
-    def adamw_(self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars) -> None:
-        words = [
-            scalars.lr, scalars.beta1, scalars.beta2, scalars.eps, scalars.decay,
-            scalars.correction1, scalars.correction2,
-        ]  # fmt: skip
-        kernels.adamw(
-            param.data_ptr(),
-            grad.data_ptr(),
-            exp_avg.data_ptr(),
-            exp_avg_sq.data_ptr(),
-            param.numel(),
-            words,
-            threads(),
-        )

@@ -2,7 +2,8 @@
 
 It is what every other backend is tested against and what runs where nothing faster was built. It is written to
 be read beside ``docs/spec.md``: ``reference_words`` is the law on numbers, ``reference_dots`` the orders of
-accumulation, ``reference_rows`` the composed operations. Here tensors become words and words tensors.
+accumulation, ``reference_rows`` the composed operations, ``reference_optimizers`` the optimizers' steps. Here
+tensors become words and words tensors.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from mulfree.backends import reference_dots as dots
 from mulfree.backends import reference_norms as norms
 from mulfree.backends import reference_rows as rows
 from mulfree.backends import reference_words as word
-from mulfree.backends.contract import AdamWScalars, Backend
 from mulfree.backends.reference_formats import shorten, widen
+from mulfree.backends.reference_optimizers import ReferenceOptimizers
 from mulfree.backends.reference_random import random_words
 from mulfree.backends.reference_words import floats, words
 
@@ -44,7 +45,7 @@ _UNARY_GRAD = {
 }
 
 
-class ReferenceBackend(Backend):
+class ReferenceBackend(ReferenceOptimizers):
     """Every kernel of the contract in torch integer operations and float additions."""
 
     name = "reference"
@@ -160,11 +161,6 @@ class ReferenceBackend(Backend):
             words(grad), words(x), _maybe_words(weight), words(stats), exact
         )
         return floats(by_x), floats(by_weight), floats(by_bias)
-
-    def adamw_(self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars) -> None:
-        updated = rows.adamw(words(param), words(grad), words(exp_avg), words(exp_avg_sq), scalars)
-        for old, new in zip((param, exp_avg, exp_avg_sq), updated, strict=True):
-            old.copy_(floats(new))
 
 
 def _maybe_words(x: Tensor | None) -> Tensor | None:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from mulfree.numerics import rows, scalar
+from mulfree.numerics import scalar
+from mulfree.numerics.number import PA
 from mulfree.ops.registry import watched
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -42,31 +43,31 @@ def _kept(number: float, device: torch.device) -> Tensor:
 @host_only
 def rounded(number: float) -> float:
     """``number`` rounded to float32; too large becomes infinity."""
-    return scalar.value(scalar.bits(number))
+    return float(PA(number))
 
 
 @host_only
 def product(a: float, b: float) -> float:
     """PAM of two numbers, each rounded to float32."""
-    return scalar.value(scalar.mul(scalar.bits(a), scalar.bits(b)))
+    return float(PA(a) * b)
 
 
 @host_only
 def quotient(a: float, b: float) -> float:
     """PAD of two numbers, each rounded to float32."""
-    return scalar.value(scalar.div(scalar.bits(a), scalar.bits(b)))
+    return float(PA(a) / b)
 
 
 @host_only
 def difference(a: float, b: float) -> float:
     """a - b of two numbers, each rounded to float32."""
-    return scalar.value(scalar.add(scalar.bits(a), scalar.negate(scalar.bits(b))))
+    return float(PA(a) - b)
 
 
 @host_only
 def root(a: float) -> float:
     """PA square root of a number rounded to float32."""
-    return scalar.value(rows.sqrt(scalar.bits(a)))
+    return float(PA(a).sqrt())
 
 
 @host_only

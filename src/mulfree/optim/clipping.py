@@ -9,54 +9,130 @@ import torch
 from torch import Tensor
 
 import mulfree.functional as MF
+from mulfree.ops.constants import quotient
 
 
 @torch.no_grad()
 def clip_grad_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """``torch.nn.utils.clip_grad_norm_``: scales all gradients by one factor so that their norm is ``max_norm``.
 
-    The 2-norm is ``sqrt(sum(mul(g, g)))``, each gradient summed by itself and then the sums; the factor is
-    ``div(max_norm, norm + 1e-6)``, at most 1. Squares below 2**-126 count as zero.
+    That is ``get_total_norm`` of the gradients and ``clip_grads_with_norm_``.
 
     Args:
         parameters: one tensor or several; those without a gradient are left out.
-        norm_type: 2 or infinity.
+        max_norm, norm_type, error_if_nonfinite: as there.
+        foreach: None or False.
 
     Returns:
         The norm before clipping, a float32 scalar.
 
     Raises:
-        NotImplementedError: another ``norm_type``.
-        RuntimeError: the norm is not finite and ``error_if_nonfinite``.
+        ValueError: ``norm_type`` is not positive, or ``foreach`` is True.
+        RuntimeError: the norm is not finite and ``error_if_nonfinite``, or a gradient is sparse.
     """
-    grads = _gradients(parameters)
-    if norm_type not in (2.0, math.inf):
-        raise NotImplementedError(f"clip_grad_norm_(): norm_type must be 2 or inf, got {norm_type}")
-    if not grads:
-        return torch.tensor(0.0)
-    device = grads[0].device
-    if norm_type == math.inf:
-        norm = torch.stack([g.abs().amax().float().to(device) for g in grads if g.numel()]).amax()
-    else:
-        squares = [MF.sum(MF.mul(g.float(), g.float())).to(device) for g in grads]
-        norm = MF.sqrt(MF.sum(torch.stack(squares)))
-    if error_if_nonfinite and not bool(torch.isfinite(norm)):
-        raise RuntimeError(f"clip_grad_norm_(): the norm of the gradients is {float(norm)}")
-    factor = MF.div(float(max_norm), norm + 1e-6).clamp(max=1.0)
-    for g in grads:
-        g.copy_(MF.mul(g, factor.to(g.device)))
+    several = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    norm = get_total_norm(_gradients(several), norm_type, error_if_nonfinite, foreach)
+    clip_grads_with_norm_(several, max_norm, norm)
     return norm
 
 
 @torch.no_grad()
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """``torch.nn.utils.clip_grad_value_``: clamps every gradient to +-``clip_value``."""
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """``torch.nn.utils.get_total_norm``: the norm of all numbers of all tensors.
+
+    The 2-norm is ``sqrt(sum(mul(x, x)))``, another p-norm ``pow(sum(pow(|x|, p)), div(1, p))``, each tensor summed by
+    itself and then the sums; powers below 2**-126 count as zero. The infinity norm is the largest magnitude.
+
+    Args:
+        tensors: one tensor or several, none for a norm of zero.
+        norm_type: positive, infinity included.
+        foreach: None or False.
+
+    Returns:
+        A float32 scalar on the device of the first tensor.
+
+    Raises:
+        ValueError: ``norm_type`` is not positive, or ``foreach`` is True.
+        RuntimeError: the norm is not finite and ``error_if_nonfinite``, or a tensor is sparse.
+    """
+    _refuse_foreach("get_total_norm", foreach)
+    norm_type = float(norm_type)
+    if not norm_type > 0.0:
+        raise ValueError(f"get_total_norm(): norm_type must be positive, got {norm_type}")
+    several = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    _refuse_sparse("get_total_norm", several)
+    several = [x.float() for x in several if x.numel()]
+    norm = _norm(several, norm_type) if several else torch.tensor(0.0)
+    if error_if_nonfinite and not bool(torch.isfinite(norm)):
+        raise RuntimeError(
+            f"get_total_norm(): the norm of order {norm_type} is {float(norm)}; "
+            "error_if_nonfinite=False clips all the same"
+        )
+    return norm
+
+
+def _norm(tensors: list[Tensor], order: float) -> Tensor:
+    device = tensors[0].device
+    if order == math.inf:
+        return torch.stack([x.abs().amax().to(device) for x in tensors]).amax()
+    if order == 2.0:
+        return MF.sqrt(MF.sum(torch.stack([MF.sum(MF.mul(x, x)).to(device) for x in tensors])))
+    powers = [MF.sum(x.abs() if order == 1.0 else MF.pow(x.abs(), order)).to(device) for x in tensors]
+    whole = MF.sum(torch.stack(powers))
+    return whole if order == 1.0 else MF.pow(whole, quotient(1.0, order))
+
+
+@torch.no_grad()
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """``torch.nn.utils.clip_grads_with_norm_``: scales gradients by ``div(max_norm, total_norm + 1e-6)``, at most 1.
+
+    Args:
+        parameters: one tensor or several; those without a gradient are left out.
+        foreach: None or False.
+
+    Raises:
+        ValueError: ``foreach`` is True.
+        RuntimeError: a gradient is sparse.
+    """
+    _refuse_foreach("clip_grads_with_norm_", foreach)
+    factor = MF.div(float(max_norm), total_norm.float() + 1e-6).clamp(max=1.0)
+    for g in _gradients(parameters):
+        g.copy_(MF.mul(g, factor.to(g.device)))
+
+
+@torch.no_grad()
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    """``torch.nn.utils.clip_grad_value_``: clamps every gradient to +-``clip_value``; ``foreach`` is None or False."""
+    _refuse_foreach("clip_grad_value_", foreach)
     for g in _gradients(parameters):
         g.clamp_(-float(clip_value), float(clip_value))
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     several = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad for p in several if p.grad is not None]
+    gradients = [p.grad for p in several if p.grad is not None]
+    _refuse_sparse("clipping", gradients)
+    return gradients
+
+
+def _refuse_sparse(operation: str, tensors: list[Tensor]) -> None:
+    if any(x.layout is not torch.strided for x in tensors):
+        raise RuntimeError(f"{operation}: sparse gradients are not supported")
+
+
+def _refuse_foreach(operation: str, foreach: bool | None) -> None:
+    if foreach:
+        raise ValueError(f"{operation}(): foreach must be None or False, got {foreach}")

@@ -1,63 +1,150 @@
-"""Learning rate schedules in integer shifts and additions, and one PAM at the end."""
+"""Learning rate schedules in integer shifts and additions, and one PAM at the end.
+
+The rate is a closed form of the step, so a schedule that is resumed goes on exactly and nothing drifts. Factors come
+from ``numerics.fixed_point`` and are those of ordinary arithmetic, rounded to float32; the base rate takes them by
+PAM. Schedules named as torch's have torch's constructors, state dicts and formulas. Since a rate is computed from the
+base rate, not from the last one, two of them cannot be chained; ``torch.optim.lr_scheduler.SequentialLR`` works.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.optim import lr_scheduler
 
-from mulfree.numerics import scalar
+from mulfree.numerics import fixed_point, scalar
+from mulfree.numerics.fixed_point import BITS, fraction, half_cosine
+from mulfree.numerics.number import PA
 
-_BITS = 48
-"""Fraction bits of the fixed-point numbers below."""
-_HALF = 1 << (_BITS - 1)
-_ANGLES = (
-    70368744177664, 41541095341030, 21949173906887, 11141743393723, 5592492416177, 2798972482057, 1399827773520,
-    699956601769, 349983640994, 174992488033, 87496327459, 43748174160, 21874088384, 10937044355, 5468522198,
-    2734261101, 1367130551, 683565276, 341782638, 170891319, 85445659, 42722830, 21361415, 10680707, 5340354,
-    2670177, 1335088, 667544, 333772, 166886, 83443, 41722, 20861, 10430,
-)  # fmt: skip
-"""atan(2**-i) / pi: the angles of the CORDIC rotations, in half turns."""
-_GAIN = 170926505739102
-"""Product of cos(atan(2**-i)): the length that the rotations stretch to 1."""
+ONE = PA(1.0)
 
 
-def fraction(numerator: int, denominator: int, fraction_bits: int = _BITS) -> int:
-    """numerator / denominator in [0, 1] as fixed point, rounded down: long division by shift and subtract.
+class _Schedule(lr_scheduler.LRScheduler):
+    """Rates as a closed form of ``last_epoch``, the number of ``step()`` calls so far."""
+
+    def get_lr(self) -> list[float | Tensor]:
+        return [float(self._rate(PA(float(base)), self.last_epoch)) for base in self.base_lrs]
+
+    def _get_closed_form_lr(self) -> list[float | Tensor]:
+        """What torch takes where it sets the step itself."""
+        return self.get_lr()
+
+    def _rate(self, base: PA, step: int) -> PA:
+        return base * self._factor(step)
+
+    def _factor(self, step: int) -> PA:
+        raise NotImplementedError
+
+
+class ConstantLR(_Schedule, lr_scheduler.ConstantLR):
+    """``torch.optim.lr_scheduler.ConstantLR``: ``mul(base, factor)`` for ``total_iters`` steps, then the base rate."""
+
+    def _factor(self, step: int) -> PA:
+        return PA(self.factor) if step < self.total_iters else ONE
+
+
+class LinearLR(_Schedule, lr_scheduler.LinearLR):
+    """``torch.optim.lr_scheduler.LinearLR``: the factor ``start + mul(end - start, step / total_iters)``.
+
+    The ends are exact. With ``end_factor=1`` it is a warm-up.
+    """
+
+    def _factor(self, step: int) -> PA:
+        if step >= self.total_iters:
+            return PA(self.end_factor)
+        start = PA(self.start_factor)
+        return start + (self.end_factor - start) * _ratio(step, self.total_iters)
+
+
+class StepLR(_Schedule, lr_scheduler.StepLR):
+    """``torch.optim.lr_scheduler.StepLR``: the factor ``gamma ** (step // step_size)``."""
+
+    def _factor(self, step: int) -> PA:
+        return _power(self.gamma, step // self.step_size)
+
+
+class MultiStepLR(_Schedule, lr_scheduler.MultiStepLR):
+    """``torch.optim.lr_scheduler.MultiStepLR``: ``gamma`` to the power of the number of milestones reached."""
+
+    def _factor(self, step: int) -> PA:
+        return _power(self.gamma, sum(count for milestone, count in self.milestones.items() if milestone <= step))
+
+
+class ExponentialLR(_Schedule, lr_scheduler.ExponentialLR):
+    """``torch.optim.lr_scheduler.ExponentialLR``: the factor ``gamma ** step``."""
+
+    def _factor(self, step: int) -> PA:
+        return _power(self.gamma, step)
+
+
+class PolynomialLR(_Schedule, lr_scheduler.PolynomialLR):
+    """``torch.optim.lr_scheduler.PolynomialLR``: ``(1 - step / total_iters) ** power``, zero from there on."""
+
+    def _factor(self, step: int) -> PA:
+        if self.power < 0:
+            raise ValueError(f"PolynomialLR: power must not be negative, got {self.power}")
+        left = self.total_iters - min(step, self.total_iters)
+        exponent, fraction_bits = _as_fixed_point(self.power)
+        return PA.of_word(fixed_point.power(_ratio(left, self.total_iters).word, exponent, fraction_bits))
+
+
+class CosineAnnealingLR(_Schedule, lr_scheduler.CosineAnnealingLR):
+    """``torch.optim.lr_scheduler.CosineAnnealingLR``: ``eta_min + mul(base - eta_min, (1 + cos(pi step/T_max)) / 2)``.
+
+    As in torch it rises again after ``T_max`` steps.
+    """
+
+    def _rate(self, base: PA, step: int) -> PA:
+        phase = step % (2 * self.T_max)
+        return _cosine(base, PA(float(self.eta_min)), min(phase, 2 * self.T_max - phase), self.T_max)
+
+
+class InverseSquareRootLR(_Schedule):
+    """Linear warm-up, then the inverse square root of the step (Vaswani et al. 2017, section 5.3).
+
+    The factor of step t is ``(t + 1) / (warmup_steps + 1)`` up to 1 at t = warmup_steps, then
+    ``sqrt((warmup_steps + 1) / (t + 1))``.
+
+    Args:
+        optimizer: its groups' rates are the highest rates, rounded to float32.
+        warmup_steps: 0 for none.
+        last_epoch: as in torch's schedulers.
 
     Raises:
-        ValueError: the fraction is not within [0, 1].
+        ValueError: ``warmup_steps`` is negative.
     """
-    if not 0 <= numerator <= denominator or denominator == 0:
-        raise ValueError(f"fraction must be between 0 and 1, got {numerator}/{denominator}")
-    quotient, rest = (1, 0) if numerator == denominator else (0, numerator)
-    for _ in range(fraction_bits):
-        quotient, rest = quotient << 1, rest << 1
-        if rest >= denominator:
-            quotient, rest = quotient + 1, rest - denominator
-    return quotient
+
+    def __init__(self, optimizer: torch.optim.Optimizer, warmup_steps: int = 0, last_epoch: int = -1) -> None:
+        self.warmup_steps = _not_negative("warmup_steps", warmup_steps)
+        super().__init__(optimizer, last_epoch)
+
+    def _factor(self, step: int) -> PA:
+        if step <= self.warmup_steps:
+            return _ratio(step + 1, self.warmup_steps + 1)
+        return PA.of_word(fixed_point.power(_ratio(self.warmup_steps + 1, step + 1).word, 1, fraction_bits=1))
 
 
-def half_cosine(angle: int) -> int:
-    """(1 + cos(pi * angle)) / 2 for a fixed-point ``angle`` in [0, 1], by CORDIC; error below 2**-31.
+class WarmupConstantLR(_Schedule):
+    """Linear warm-up, then the base rate: ``mul(base, (t + 1) / (warmup_steps + 1))`` for t < warmup_steps.
 
-    The ends and the middle are exact: 1, 1/2 and 0.
+    Args:
+        optimizer: its groups' rates are the base rates, rounded to float32.
+        warmup_steps: 0 for none.
+        last_epoch: as in torch's schedulers.
+
+    Raises:
+        ValueError: ``warmup_steps`` is negative.
     """
-    if angle == _HALF:
-        return _HALF
-    if angle > _HALF:
-        return (1 << _BITS) - half_cosine((1 << _BITS) - angle)
-    if angle == 0:
-        return 1 << _BITS
-    x, y = _GAIN, 0
-    for i, step in enumerate(_ANGLES):
-        if angle >= 0:
-            x, y, angle = x - (y >> i), y + (x >> i), angle - step
-        else:
-            x, y, angle = x + (y >> i), y - (x >> i), angle + step
-    return min((1 << _BITS) + x >> 1, 1 << _BITS)
+
+    def __init__(self, optimizer: torch.optim.Optimizer, warmup_steps: int = 0, last_epoch: int = -1) -> None:
+        self.warmup_steps = _not_negative("warmup_steps", warmup_steps)
+        super().__init__(optimizer, last_epoch)
+
+    def _factor(self, step: int) -> PA:
+        return _ratio(min(step, self.warmup_steps) + 1, self.warmup_steps + 1)
 
 
-class WarmupCosineLR(torch.optim.lr_scheduler.LRScheduler):
+class WarmupCosineLR(_Schedule):
     """Linear warm-up, then half a cosine down to ``min_lr``; afterwards the rate stays there.
 
     The rate of step t (the number of ``step()`` calls so far) is
@@ -89,32 +176,54 @@ class WarmupCosineLR(torch.optim.lr_scheduler.LRScheduler):
         min_lr: float = 0.0,
         last_epoch: int = -1,
     ) -> None:
-        if warmup_steps < 0:
-            raise ValueError(f"warmup_steps must not be negative, got {warmup_steps}")
+        self.warmup_steps = _not_negative("warmup_steps", warmup_steps)
         if total_steps <= warmup_steps:
             raise ValueError(f"total_steps must be above warmup_steps {warmup_steps}, got {total_steps}")
         lowest = min(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
         if not 0.0 <= min_lr <= lowest:
             raise ValueError(f"min_lr must be between 0 and the base rate {lowest}, got {min_lr}")
         self.total_steps = total_steps
-        self.warmup_steps = warmup_steps
         self.min_lr = min_lr
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float | Tensor]:
-        return [scalar.value(self._rate(scalar.bits(float(base)))) for base in self.base_lrs]
-
-    def _rate(self, base: int) -> int:
-        step, warmup, lowest = self.last_epoch, self.warmup_steps, scalar.bits(self.min_lr)
-        if step < warmup:
-            return scalar.mul(base, _to_float(fraction(step + 1, warmup + 1)))
-        if step == warmup:
-            return base
-        if step >= self.total_steps:
-            return lowest
-        factor = _to_float(half_cosine(fraction(step - warmup, self.total_steps - warmup)))
-        return scalar.add(lowest, scalar.mul(scalar.add(base, scalar.negate(lowest)), factor))
+    def _rate(self, base: PA, step: int) -> PA:
+        if step < self.warmup_steps:
+            return base * _ratio(step + 1, self.warmup_steps + 1)
+        length = self.total_steps - self.warmup_steps
+        return _cosine(base, PA(self.min_lr), min(step - self.warmup_steps, length), length)
 
 
-def _to_float(number: int) -> int:
-    return scalar.from_fixed_point(number, _BITS)
+def _not_negative(name: str, value: int) -> int:
+    if value < 0:
+        raise ValueError(f"{name} must not be negative, got {value}")
+    return value
+
+
+def _ratio(numerator: int, denominator: int) -> PA:
+    return _to_float(fraction(numerator, denominator))
+
+
+def _to_float(number: int) -> PA:
+    return PA.of_word(scalar.from_fixed_point(number, BITS))
+
+
+def _cosine(base: PA, lowest: PA, step: int, length: int) -> PA:
+    """Half a cosine from ``base`` at step 0 to ``lowest`` at step ``length``; the ends are exact."""
+    if step == 0:
+        return base
+    if step == length:
+        return lowest
+    return lowest + (base - lowest) * _to_float(half_cosine(fraction(step, length)))
+
+
+def _power(gamma: float, exponent: int) -> PA:
+    """``gamma`` rounded to float32, to the power of a whole number that is not negative."""
+    if not gamma >= 0.0:
+        raise ValueError(f"gamma must not be negative, got {gamma}")
+    return PA.of_word(fixed_point.power(scalar.bits(gamma), exponent))
+
+
+def _as_fixed_point(number: float) -> tuple[int, int]:
+    """The integer and its number of fraction bits that ``number`` is exactly."""
+    numerator, denominator = number.as_integer_ratio()
+    return numerator, denominator.bit_length() - 1
