@@ -1,30 +1,23 @@
 """What one call of a PyTorch operation is: free of multiplications, multiplying, or unknown.
 
-Most operations are decided by their name (``catalog.tables``), some by their arguments. An operation that neither
-takes nor returns floating-point numbers is integer arithmetic, whatever its name.
+Most operations are decided by their name (``catalog.free``, ``catalog.multiplying``), some by their arguments. An
+operation that neither takes nor returns floating-point numbers is integer arithmetic, whatever its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from mulfree.catalog.tables import FREE, MULTIPLYING
-
-
-class Kind(Enum):
-    """What the audit makes of one call."""
-
-    FREE = "free"
-    INTEGER = "integer arithmetic"
-    PIECEWISE_AFFINE = "piecewise affine"
-    MULTIPLYING = "multiplying"
-    UNKNOWN = "unknown"
+from mulfree.catalog.free import FREE
+from mulfree.catalog.kinds import Kind
+from mulfree.catalog.multiplying import MULTIPLYING
+from mulfree.catalog.names import plain_name
+from mulfree.catalog.namespaces import kind_elsewhere
 
 
 def _scaled_by_alpha(arguments: Mapping[str, Any]) -> bool:
@@ -39,6 +32,10 @@ def _complex(arguments: Mapping[str, Any]) -> bool:
     return any(isinstance(leaf, Tensor) and leaf.is_complex() for leaf in tree_leaves(dict(arguments)))
 
 
+def _to_decimals(arguments: Mapping[str, Any]) -> bool:
+    return bool(arguments.get("decimals", 0) != 0)
+
+
 # Operations whose arguments decide: name -> does this call multiply?
 CONDITIONAL: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "add": _scaled_by_alpha,
@@ -50,23 +47,16 @@ CONDITIONAL: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "scatter": _multiplying_reduce,
     "scatter_reduce": _multiplying_reduce,
     "index_reduce": _multiplying_reduce,
+    "segment_reduce": _multiplying_reduce,
     "abs": _complex,
     "absolute": _complex,
     "sgn": _complex,
-    "round": lambda arguments: arguments.get("decimals", 0) != 0,
+    "round": _to_decimals,
+    "special_round": _to_decimals,
     "embedding_backward": lambda arguments: bool(arguments.get("scale_grad_by_freq")),
+    "embedding_sparse_backward": lambda arguments: bool(arguments.get("scale_grad_by_freq")),
     "embedding_dense_backward": lambda arguments: bool(arguments.get("scale_grad_by_freq")),
 }
-
-# Whole namespaces.
-_NAMESPACES: Final[Mapping[str, Kind]] = {"mulfree": Kind.PIECEWISE_AFFINE, "profiler": Kind.FREE}
-
-
-def plain_name(name: str) -> str:
-    """``_foreach_add_`` -> ``add``; names with double underscores at both ends stay."""
-    if name.startswith("__"):
-        return name
-    return name.removeprefix("_foreach_").rstrip("_")
 
 
 def _bound(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +74,7 @@ def _in_integers(*values: object) -> bool:
 def classify(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: object) -> Kind:
     """The kind of one finished call."""
     if func.namespace != "aten":
-        return _NAMESPACES.get(func.namespace, Kind.UNKNOWN)
+        return kind_elsewhere(func, _bound(func, args, kwargs))
     name = plain_name(func._schema.name.removeprefix("aten::"))
     arithmetic = name in MULTIPLYING or name in CONDITIONAL
     if arithmetic and _in_integers(args, dict(kwargs), result):
