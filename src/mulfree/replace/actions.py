@@ -7,6 +7,7 @@ policy allows it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves
 
-from mulfree.catalog import FREE
+from mulfree.catalog import CONDITIONAL, FREE
 from mulfree.policy import Policy
 from mulfree.replace.bodies import body_of
-from mulfree.replace.free import FREE_CALLS
+from mulfree.replace.free import FREE_CALLS, NOT_FREE
 from mulfree.replace.rules import RULES, Rule
 from mulfree.replace.rules._schema import is_dispatcher_form, translated
 from mulfree.replace.sources import user_line
@@ -27,6 +28,9 @@ Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
 Function = Callable[..., Any]
 Action = Callable[[TorchFunctionMode, Arguments, Keywords], Any]
+
+_DEEPEST = 8
+"""Nested calls of one composition; more is taken for a function that only comes back to itself."""
 
 _DUNDERS = {"truediv": "div", "div": "div", "floordiv": "floor_divide", "mod": "remainder"}
 
@@ -61,10 +65,12 @@ def action_for(function: Function, policy: Policy) -> Action | None:
         if known in RULES:
             replaced = _replaced(function, known, RULES[known], policy)
             return _in_place(replaced, function) if replaced and in_place else replaced
-    if name in FREE or name in FREE_CALLS or function.__name__ in FREE_CALLS:
+    if name in CONDITIONAL:
+        return _conditional(function, name)
+    if name not in NOT_FREE and (name in FREE or name in FREE_CALLS or function.__name__ in FREE_CALLS):
         return None
     body = body_of(function)
-    return _unsupported(function, name) if body is None else _composed(body)
+    return _unsupported(function, name) if body is None else _composed(body, _unsupported(function, name))
 
 
 def _replaced(function: Function, name: str, rule: Rule, policy: Policy) -> Action | None:
@@ -76,7 +82,7 @@ def _replaced(function: Function, name: str, rule: Rule, policy: Policy) -> Acti
         apply = translated(apply, function, name)
     if not all(on):
         assert composition is not None, name
-        return _composed(composition)
+        return _composed(composition, _unsupported(function, name))
 
     def action(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
         if closed and not _takes_floats(args, kwargs):
@@ -131,12 +137,42 @@ def _in_place(replaced: Action, function: Function) -> Action:
     return action
 
 
-def _composed(body: Function) -> Action:
+def _composed(body: Function, otherwise: Action) -> Action:
+    """Run a composition under the mode; one that only comes back to itself is none."""
+    running = threading.local()
+
     def action(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
-        with mode:
-            return body(*args, **kwargs)
+        depth = getattr(running, "depth", 0)
+        if depth >= _DEEPEST:
+            return otherwise(mode, args, kwargs)
+        running.depth = depth + 1
+        try:
+            with mode:
+                return body(*args, **kwargs)
+        finally:
+            running.depth = depth
 
     return action
+
+
+def _conditional(function: Function, name: str) -> Action:
+    """A function whose arguments decide whether it multiplies."""
+    multiplies, otherwise = CONDITIONAL[name], _unsupported(function, name)
+    schema = function._schema if isinstance(function, torch._ops.OpOverload) else None
+
+    def action(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
+        names = [argument.name for argument in (schema or _schema_of(name, len(args))).arguments]
+        given = dict(zip(names, args, strict=False)) | kwargs
+        return otherwise(mode, args, kwargs) if multiplies(given) else function(*args, **kwargs)
+
+    return action
+
+
+def _schema_of(name: str, positional: int) -> Any:
+    """The first schema of the dispatcher's operation with room for that many positional arguments."""
+    packet = getattr(torch.ops.aten, name)
+    schemas = [getattr(packet, overload)._schema for overload in packet.overloads()]
+    return next(schema for schema in schemas if len(schema.arguments) >= positional)
 
 
 def _unsupported(function: Function, name: str) -> Action:

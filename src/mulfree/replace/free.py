@@ -20,7 +20,7 @@ _NAMES: Final = """
     column_stack row_stack atleast_1d atleast_2d atleast_3d block_diag cartesian_prod combinations ravel
     squeeze_copy moveaxis unsafe_split new_tensor new storage_type share_memory_ module_load is_sparse to_dense
     is_mkldnn max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_unpool1d max_unpool2d max_unpool3d
-    unravel_index isclose allclose masked_fill index_fill scatter_add scatter_add_ cumsum bincount embedding
+    unravel_index masked_fill index_fill scatter_add scatter_add_ cumsum bincount embedding
     one_hot flatten unflatten unfold fold relu relu_ threshold threshold_ dropout_ fill_ zero_ logical_and
     logical_or logical_not logical_xor vander_ clone contiguous _assert_async _unwrap_batched _add_batch_dim
     _remove_batch_dim
@@ -29,3 +29,6 @@ _NAMES: Final = """
 FREE_CALLS: Final = frozenset(_NAMES.split())
 """Free by the name of the function. ``numpy``, ``item`` and ``tolist`` leave torch: what the caller computes with
 Python or NumPy afterwards is beyond any torch mode."""
+
+NOT_FREE: Final = frozenset({"frexp", "allclose", "isclose"})
+"""Operations of the dispatcher whose gradients multiply, or that scale a tolerance."""
