@@ -1,4 +1,4 @@
-"""The law on batch norm: a channel is a row of layer norm with one weight and one bias (``docs/spec.md``, section 7)."""
+"""The law on batch norm (``docs/spec.md``, section 7): a channel is a row of layer norm with one weight and bias."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ def batch_norm(channel: Row, weight: int, bias: int, eps: float) -> list[int]:
     return rows.layer_norm(channel, [weight] * len(channel), [bias] * len(channel), eps)
 
 
-def batch_norm_grad(
-    grad: Row, channel: Row, weight: int, eps: float, exact: bool
-) -> tuple[list[int], int, int]:
+def batch_norm_grad(grad: Row, channel: Row, weight: int, eps: float, exact: bool) -> tuple[list[int], int, int]:
     """Gradients by the channel, its weight and its bias."""
     by_channel, terms = rows.layer_norm_grad(grad, channel, [weight] * len(channel), eps, exact)
     return by_channel, rows.total(terms), rows.total(grad)
