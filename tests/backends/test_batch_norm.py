@@ -85,11 +85,11 @@ def _compare(native: Backend, x: Tensor, grad: Tensor, weight: Tensor, bias: Ten
 @pytest.mark.parametrize(("batch", "channels", "positions"), [(70, 40, 1), (9, 5, 15), (4, 3, 1031), (2, 33, 256)])
 @pytest.mark.parametrize("kind", ["gaussian", "wide", "specials", "random bits"])
 def test_native_kernels_on_many_channels(native: Backend, batch: int, channels: int, positions: int, kind: str) -> None:
-    n = batch * channels * positions
+    n, share = batch * channels * positions, 1 / (3 * batch * positions)
     make = {
         "gaussian": patterns.normal,
         "wide": lambda size, seed: patterns.log_uniform(size, seed, -40, 40),
-        "specials": lambda size, seed: patterns.sprinkled(patterns.normal(size, seed), seed, 1 / (3 * batch * positions)),
+        "specials": lambda size, seed: patterns.sprinkled(patterns.normal(size, seed), seed, share),
         "random bits": patterns.random_bits,
     }[kind]
     x, grad = (make(n, seed).view(batch, channels, positions) for seed in (1, 2))

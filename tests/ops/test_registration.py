@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import mulfree.functional  # noqa: F401 (registers the operations)
+from mulfree.backends.contract import Backend
 from mulfree.numerics import scalar
 from mulfree.ops.registry import library
 
@@ -25,7 +26,7 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
     half = tensor(3, 5, grad=True, dtype=torch.bfloat16)
     unary = [
         sample
-        for name in ("exp2", "log2", "exp", "log", "sqrt", "gelu")
+        for name in Backend.UNARY
         for sample in ((name, (x, True)), (name, (half, False)), (f"{name}_grad", (grad, plain, False)))
     ]
     rows = [
@@ -56,6 +57,17 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
         ("attention", (*heads, None, None, 0, 0, True, 23, 0, 0, False, True, False, True)),
         ("attention", (*heads, tensor(5, 7, grad=True), torch.tensor([3]), 1 << 30, ONE, False, *settings)),
         ("attention_grad", (tensor(2, 5, 6), scores, *plain_heads, None, None, *rest, [True, False, True, True])),
+        ("abs", (x,)),
+        *((name, (x, row)) for name in ("maximum", "minimum", "fmax", "fmin")),
+        ("maximum", (half, torch.tensor(1.0))),
+        *(
+            (name, (tensor(2, 3, 4, grad=True), [0, 2], keepdim))
+            for name in ("amax", "amin")
+            for keepdim in (True, False)
+        ),
+        ("batch_norm", (tensor(2, 3, 4, grad=True), tensor(3, grad=True), tensor(3, grad=True), 1e-5, False)),
+        ("batch_norm", (tensor(2, 3, 4, grad=True, dtype=torch.bfloat16), tensor(3, grad=True), None, 1e-5, True)),
+        ("batch_norm_grad", (tensor(2, 3, 4), tensor(2, 3, 4), None, tensor(3, 4), False)),
         ("dropout", (x, torch.tensor([5]), 1 << 31, ONE)),
         ("dropout", (half, torch.tensor([5]), 1 << 30, ONE)),
         ("sum", (tensor(2, 3, 4, grad=True), [0, 2], False)),

@@ -193,7 +193,7 @@ class Backend(ABC):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients by x, weight and bias, the last two ``(n,)`` and also computed where the operand is absent."""
 
-    # Channels (spec 7): x is contiguous ``(batch, channels, positions)``, a channel a row in the order (batch, position).
+    # Channels (spec 7): x is ``(batch, channels, positions)``, a channel a row in the order (batch, position).
 
     @abstractmethod
     def batch_norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
@@ -204,7 +204,7 @@ class Backend(ABC):
     def batch_norm_grad(
         self, grad: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, exact: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients by x, weight and bias, the last two ``(channels,)`` and also computed where the operand is absent."""
+        """Gradients by x, weight and bias, the last two ``(channels,)``, also computed where the operand is absent."""
 
     # Optimizer steps (spec 9), in place on contiguous float32 tensors of one shape.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -45,12 +47,19 @@ def mul(
     return result
 
 
-def div(input: Operand, other: Operand, *, derivative: Derivatives = "approximate") -> Tensor:
+def div(
+    input: Operand,
+    other: Operand,
+    *,
+    rounding_mode: Literal["floor", "trunc"] | None = None,
+    derivative: Derivatives = "approximate",
+) -> Tensor:
     """``torch.div`` by PAD: subtracts the bit patterns of the operands (section 2.3).
 
     Args:
         input, other: tensors of one dtype whose shapes broadcast; one of them may be a Python number,
             which is rounded to float32.
+        rounding_mode: "floor" and "trunc" round the PA quotient to a whole number, whose gradient is zero.
         derivative: for each operand if a pair.
 
     Returns:
@@ -60,7 +69,11 @@ def div(input: Operand, other: Operand, *, derivative: Derivatives = "approximat
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         input, other = _operands("div", input, other)
     result: Tensor = elementwise.div(input, other, *are_exact(derivative))
-    return result
+    if rounding_mode is None:
+        return result
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(f"div(): rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
+    return torch.floor(result) if rounding_mode == "floor" else torch.trunc(result)
 
 
 def exp2(input: Tensor, *, derivative: Derivative = "approximate") -> Tensor:

@@ -1,4 +1,4 @@
-"""The law on batch norm: a channel is a row of layer norm with one weight and one bias (``docs/spec.md``, section 7)."""
+"""The law on batch norm (``docs/spec.md``, section 7): a channel is a row of layer norm with one weight and bias."""
 
 from __future__ import annotations
 
