@@ -61,7 +61,7 @@ def interpolate(
         if recompute_scale_factor and size is not None:
             raise ValueError("interpolate(): recompute_scale_factor goes with scale_factor, not with size")
         factors = [None] * ndim
-    along = list(zip(input.shape[2:], sizes, factors, strict=True))
+    along = list(zip(map(int, input.shape[2:]), sizes, factors, strict=True))
     if mode == "area":
         averaged: Any = _AREA[ndim]
         return averaged(input, sizes, derivative=derivative)  # type: ignore[no-any-return]

@@ -26,13 +26,13 @@ def _sizes(operation: str, argument: str, value: Sizes, ndim: int) -> tuple[int,
     return found
 
 
-def _check_shape(operation: str, input: Tensor, ndim: int) -> torch.Size:
+def _check_shape(operation: str, input: Tensor, ndim: int) -> tuple[int, ...]:
     """The pooled sizes of ``input``, which is ``(channels, *sizes)`` or ``(batch, channels, *sizes)``."""
     if input.dim() not in (ndim + 1, ndim + 2):
         raise RuntimeError(
             f"{operation}(): 'input' must have {ndim + 1} or {ndim + 2} dimensions, got {tuple(input.shape)}"
         )
-    return input.shape[-ndim:]
+    return tuple(int(size) for size in input.shape[-ndim:])
 
 
 @lru_cache(maxsize=256)
