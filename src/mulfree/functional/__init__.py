@@ -10,8 +10,31 @@ keyword arguments are added where they apply:
 - ``mantissa_bits``: matrix operands are rounded to so many mantissa bits, 1 to 23 (Appendix D).
 """
 
+from mulfree.functional._algebra import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    bilinear,
+    bmm,
+    chain_matmul,
+    cross,
+    dot,
+    ger,
+    inner,
+    kron,
+    mm,
+    multi_dot,
+    mv,
+    outer,
+    tensordot,
+    vdot,
+)
 from mulfree.functional._attention import dropout, scaled_dot_product_attention
+from mulfree.functional._einsum import einsum
 from mulfree.functional._elementwise import div, exp, exp2, gelu, log, log2, mul, pow, sqrt
+from mulfree.functional._grouped import grouped_mm
 from mulfree.functional._loss import cross_entropy, mse_loss
 from mulfree.functional._options import Derivative, Derivatives
 from mulfree.functional._products import linear, matmul
@@ -21,12 +44,27 @@ from mulfree.functional._sums import mean, sum
 __all__ = [
     "Derivative",
     "Derivatives",
+    "addbmm",
+    "addmm",
+    "addmv",
+    "addr",
+    "baddbmm",
+    "bilinear",
+    "bmm",
+    "chain_matmul",
+    "cross",
     "cross_entropy",
     "div",
+    "dot",
     "dropout",
+    "einsum",
     "exp",
     "exp2",
     "gelu",
+    "ger",
+    "grouped_mm",
+    "inner",
+    "kron",
     "layer_norm",
     "linear",
     "log",
@@ -35,11 +73,17 @@ __all__ = [
     "logsumexp",
     "matmul",
     "mean",
+    "mm",
     "mse_loss",
     "mul",
+    "multi_dot",
+    "mv",
+    "outer",
     "pow",
     "scaled_dot_product_attention",
     "softmax",
     "sqrt",
     "sum",
+    "tensordot",
+    "vdot",
 ]
