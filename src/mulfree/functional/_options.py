@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 from mulfree.ops import constants
 
 Derivative = Literal["approximate", "exact"]
 Derivatives = Derivative | tuple[Derivative, Derivative]
 """One choice, or one per operand."""
+
+
+class MulOptions(TypedDict, total=False):
+    """Keyword arguments of ``mul``."""
+
+    derivative: Derivatives
+    compensation: float | None
+
+
+class ProductOptions(TypedDict, total=False):
+    """Keyword arguments of ``matmul``."""
+
+    derivative: Derivatives
+    mantissa_bits: int
+    compensation: float | None
 
 
 def is_exact(derivative: Derivative) -> bool:

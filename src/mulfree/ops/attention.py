@@ -241,11 +241,11 @@ def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ..
 
 
 def _attention_grad(grad: Tensor, kept: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    *operands, needs = args
-    _check(*operands)
-    how = _How(*operands[5:])
-    call = _Attention(*operands[:5], how)
-    grads = tuple(_float_zeros(shape, grad) for shape in _grad_shapes(*operands[:3], needs))
+    (query, key, value, mask, seed), numbers, needs = args[:5], args[5:-1], args[-1]
+    _check(query, key, value, mask, seed, *numbers)
+    how = _How(*numbers)
+    call = _Attention(query, key, value, mask, seed, how)
+    grads = tuple(_float_zeros(shape, grad) for shape in _grad_shapes(query, key, value, needs))
     by_query, by_key, by_value, by_mask = (x.view(call.heads, *x.shape[-2:]) if x.dim() > 1 else x for x in grads)
     needs_query, needs_key, needs_value, needs_mask = needs
     upstream = grad.reshape(call.heads, *grad.shape[-2:])
@@ -292,7 +292,8 @@ def _float_zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
 
 
 def _attention_grad_fake(grad: Tensor, kept: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    return tuple(grad.new_empty(shape, dtype=torch.float32) for shape in _grad_shapes(*args[:3], args[-1]))
+    shapes = _grad_shapes(args[0], args[1], args[2], args[-1])
+    return tuple(grad.new_empty(shape, dtype=torch.float32) for shape in shapes)
 
 
 _ARGUMENTS = (
