@@ -61,7 +61,7 @@ class StepLR(_Schedule, lr_scheduler.StepLR):
     """``torch.optim.lr_scheduler.StepLR``: the factor ``gamma ** (step // step_size)``."""
 
     def _factor(self, step: int) -> PA:
-        return _power(self.gamma, step // self.step_size)
+        return _power(self.gamma, step // int(self.step_size))
 
 
 class MultiStepLR(_Schedule, lr_scheduler.MultiStepLR):
@@ -96,8 +96,9 @@ class CosineAnnealingLR(_Schedule, lr_scheduler.CosineAnnealingLR):
     """
 
     def _rate(self, base: PA, step: int) -> PA:
-        phase = step % (2 * self.T_max)
-        return _cosine(base, PA(float(self.eta_min)), min(phase, 2 * self.T_max - phase), self.T_max)
+        half = int(self.T_max)
+        phase = step % (2 * half)
+        return _cosine(base, PA(float(self.eta_min)), min(phase, 2 * half - phase), half)
 
 
 class InverseSquareRootLR(_Schedule):
