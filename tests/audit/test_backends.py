@@ -9,7 +9,7 @@ import torch
 
 from mulfree import audit
 from mulfree.backends import select
-from mulfree.backends.contract import AdamWScalars, Backend
+from mulfree.backends.contract import AdamScalars, AdamWScalars, Backend, LionScalars, RMSpropScalars, SGDScalars
 from mulfree.numerics.scalar import bits
 
 X, Y = torch.tensor([[0.5, -1.5, 3.0], [2.0, 0.0, -0.25]]), torch.tensor([[1.0, 2.5, -3.0], [0.75, 4.0, 1.0]])
@@ -39,6 +39,16 @@ def _adamw(backend: Backend) -> None:
     backend.adamw_(X.clone(), Y, torch.zeros_like(X), torch.zeros_like(X), SCALARS)
 
 
+def _steps(backend: Backend) -> None:
+    param, *state = (X.clone() for _ in range(4))
+    rate, half = bits(1e-3), bits(0.5)
+    backend.sgd_(param, Y, state[0], SGDScalars(rate, half, half, rate, True))
+    backend.adam_(param, Y, *state, AdamScalars(rate, half, half, rate, rate, half, half, rate))
+    backend.rmsprop_(param, Y, *state, RMSpropScalars(rate, half, rate, rate, half))
+    backend.lion_(param, Y, state[0], LionScalars(rate, half, half, rate))
+    backend.moving_average_(state[0], param, rate)
+
+
 WORK: dict[str, Callable[[Backend], object]] = {
     "mul": lambda b: (b.mul(X, Y, 5), b.mul_grad(X, X, Y, 5)),
     "div": lambda b: (b.div(X, Y), b.div_grad_numerator(X, X, Y), b.div_grad_denominator(X, X, Y, True)),
@@ -51,6 +61,7 @@ WORK: dict[str, Callable[[Backend], object]] = {
     "matmul derivative": lambda b: b.matmul_grad(X, Y.mT.contiguous(), torch.ones(2, 2), 7, 3),
     "rows": _rows,
     "adamw": _adamw,
+    "steps": _steps,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mulfree.backends.contract import AdamWScalars, Backend
+from mulfree.backends.contract import AdamScalars, AdamWScalars, Backend, LionScalars, RMSpropScalars, SGDScalars
 from mulfree.backends.reference_words import words
 from mulfree.numerics import scalar
 from tests.backends import patterns, test_rows
@@ -56,10 +56,23 @@ def everything(backend: Backend) -> dict[str, Tensor]:
         settings = (scalar.bits(number) for number in (1e-3, 0.9, 0.999, 1e-8, 1e-5, 0.1, 1e-3))
         backend.adamw_(*state, AdamWScalars(*settings))
         result[f"adamw {name}"] = torch.stack(state)
+        result[f"steps {name}"] = _steps(backend, [make(count, seed) for seed in range(20, 26)])
     for kind in ("gaussian", "specials", "random bits"):
         rows = test_rows.compute(backend, test_rows._random_case(count // 200, 67, kind))
         result |= {f"{method} {kind}": tensor for method, tensor in rows.items()}
     return result
+
+
+def _steps(backend: Backend, state: list[Tensor]) -> Tensor:
+    """One step of each optimizer but AdamW, one after another on the same tensors."""
+    param, grad, middle, buffer, square, most = *state[:4], state[4].abs(), state[5].abs()
+    half, rate, eps = (scalar.bits(number) for number in (0.5, 1e-3, 1e-8))
+    backend.sgd_(param, grad, buffer, SGDScalars(rate, half, half, rate, True))
+    backend.adam_(param, grad, middle, square, most, AdamScalars(rate, half, half, eps, 0, half, half, rate))
+    backend.rmsprop_(param, grad, square, middle, buffer, RMSpropScalars(rate, half, eps, rate, half))
+    backend.lion_(param, grad, middle, LionScalars(rate, half, half, rate))
+    backend.moving_average_(most, param, rate)
+    return torch.stack([param, middle, buffer, square, most])
 
 
 def _bits(result: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -102,7 +115,7 @@ def test_the_callers_denormal_mode_survives(backend: Backend, flushing: bool) ->
 
 def test_results_hold_no_denormal_and_one_nan(backend: Backend) -> None:
     for name, x in everything(backend).items():
-        if x.dtype != torch.float32 or name.startswith("adamw"):
+        if x.dtype != torch.float32 or name.startswith(("adamw", "steps")):
             continue
         magnitude = words(x) & 0x7FFFFFFF
         assert not ((magnitude > 0) & (magnitude < 0x00800000)).any(), name

@@ -44,6 +44,8 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
     plain_heads, scores = tuple(head.detach() for head in heads), tensor(0)
     settings = (7, 0, 9, True, False, True, False)
     rest = (0, 0, True, *settings)
+    params = [plain, row.detach()]
+    states = [[grad.clone(), tensor(5)] for _ in range(5)]
     return [
         ("mul", (x, row, 0, False, True)),
         ("mul", (half, torch.tensor(2.0), 7, True, False)),
@@ -89,10 +91,15 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
         ("layer_norm", (x, row, tensor(5, grad=True), 1, 1e-5, False)),
         ("layer_norm", (tensor(2, 3, 4, grad=True), None, None, 2, 1e-5, True)),
         ("layer_norm_grad", (grad, plain, row.detach(), stats, 1, False)),
-        (
-            "adamw_",
-            ([plain, row.detach()], *([grad.clone(), tensor(5)] for _ in range(3)), ONE, ONE, ONE, ONE, ONE, ONE, ONE),
-        ),
+        ("adamw_", (params, *states[:3], *[ONE] * 7)),
+        ("adam_", (params, *states[:4], *[ONE] * 8)),
+        ("adam_", (params, *states[:3], [], *[ONE] * 8)),
+        ("sgd_", (params, *states[:2], *[ONE] * 4, True)),
+        ("sgd_", (params, states[0], [], *[ONE] * 4, False)),
+        ("rmsprop_", (params, *states[:4], *[ONE] * 5)),
+        ("rmsprop_", (params, *states[:2], [], [], *[ONE] * 5)),
+        ("lion_", (params, *states[:2], *[ONE] * 4)),
+        ("moving_average_", (params, states[0], ONE)),
     ]
 
 

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
+from torch.optim import lr_scheduler
 
 from mulfree.numerics import scalar
 from mulfree.numerics.fixed_point import _ANGLES, _GAIN, BITS, fraction, half_cosine
-from mulfree.optim import AdamW, WarmupCosineLR
+from mulfree.optim import (
+    SGD,
+    AdamW,
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    InverseSquareRootLR,
+    LinearLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+    WarmupConstantLR,
+    WarmupCosineLR,
+)
 
 BASE = 3e-3
 
@@ -20,7 +36,7 @@ def schedule(*args: Any, lr: Any = BASE, **kwargs: Any) -> WarmupCosineLR:
     return WarmupCosineLR(AdamW([torch.nn.Parameter(torch.ones(1))], lr=lr), *args, **kwargs)
 
 
-def rates(chosen: WarmupCosineLR, steps: int) -> list[float]:
+def rates(chosen: lr_scheduler.LRScheduler, steps: int) -> list[float]:
     found = []
     for _ in range(steps):
         found.append(chosen.get_last_lr()[0])
@@ -100,3 +116,99 @@ def test_tensor_rates_stay_tensors() -> None:
 def test_errors(args: tuple[int, ...], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         schedule(*args, **options)
+
+
+LENGTH = 25
+PAIRS: list[tuple[Any, Any, dict[str, Any]]] = [
+    (ConstantLR, lr_scheduler.ConstantLR, {"factor": 0.25, "total_iters": 4}),
+    (LinearLR, lr_scheduler.LinearLR, {"start_factor": 0.1, "total_iters": 10}),
+    (LinearLR, lr_scheduler.LinearLR, {"start_factor": 1.0, "end_factor": 0.0, "total_iters": 20}),
+    (StepLR, lr_scheduler.StepLR, {"step_size": 7, "gamma": 0.3}),
+    (MultiStepLR, lr_scheduler.MultiStepLR, {"milestones": [3, 9, 9, 20], "gamma": 0.5}),
+    (ExponentialLR, lr_scheduler.ExponentialLR, {"gamma": 0.95}),
+    (PolynomialLR, lr_scheduler.PolynomialLR, {"total_iters": 20, "power": 0.9}),
+    (PolynomialLR, lr_scheduler.PolynomialLR, {"total_iters": 20, "power": 2.0}),
+    (CosineAnnealingLR, lr_scheduler.CosineAnnealingLR, {"T_max": 10}),
+]
+pairs = pytest.mark.parametrize(("ours", "theirs", "options"), PAIRS, ids=lambda x: getattr(x, "__name__", None))
+
+
+def made(kind: Any, options: dict[str, Any], lr: Any = 1.0) -> Any:
+    return kind(SGD([torch.nn.Parameter(torch.ones(1))], lr=lr), **options)
+
+
+@pairs
+def test_with_a_base_rate_of_one_the_rates_are_torchs(ours: Any, theirs: Any, options: dict[str, Any]) -> None:
+    """A product with one is exact, so the factors themselves are compared."""
+    mine, torchs = rates(made(ours, options), LENGTH), rates(made(theirs, options), LENGTH)
+    assert mine == pytest.approx(torchs, rel=1e-6, abs=1e-7)
+
+
+@pairs
+def test_names_and_state_dicts_are_torchs(ours: Any, theirs: Any, options: dict[str, Any]) -> None:
+    assert inspect.signature(ours) == inspect.signature(theirs)
+    mine, torchs = made(ours, options), made(theirs, options)
+    assert issubclass(ours, theirs)
+    assert mine.state_dict().keys() == torchs.state_dict().keys()
+    rates(torchs, 5)
+    mine.load_state_dict(torchs.state_dict())
+    assert mine.last_epoch == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(kind, options) for kind, _, options in PAIRS]
+    + [(InverseSquareRootLR, {"warmup_steps": 4}), (WarmupConstantLR, {"warmup_steps": 4})],
+    ids=lambda x: getattr(x, "__name__", None),
+)
+def test_a_resumed_schedule_goes_on_exactly(kind: Any, options: dict[str, Any]) -> None:
+    whole = rates(made(kind, options, lr=0.3), LENGTH)
+    first, second = made(kind, options, lr=0.3), made(kind, options, lr=0.3)
+    start = rates(first, 11)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
+    assert start + rates(second, LENGTH - 11) == whole
+    assert all(scalar.value(scalar.bits(rate)) == rate for rate in whole)
+
+
+def test_cosine_annealing_ends_at_its_minimum_and_returns() -> None:
+    found = rates(made(CosineAnnealingLR, {"T_max": 8, "eta_min": 0.125}, lr=0.5), 33)
+    assert found[0] == found[16] == found[32] == 0.5
+    assert found[8] == found[24] == 0.125
+    assert found[3] == found[13] == found[19]
+
+
+def test_inverse_square_root() -> None:
+    found = rates(made(InverseSquareRootLR, {"warmup_steps": 9}), 200)
+    for t, rate in enumerate(found):
+        assert rate == pytest.approx((t + 1) / 10 if t < 10 else math.sqrt(10 / (t + 1)), rel=1e-6)
+    assert found[9] == 1.0
+    assert found[39] == 0.5
+    assert rates(made(InverseSquareRootLR, {}), 4)[3] == 0.5
+
+
+def test_warm_up_to_a_constant() -> None:
+    assert rates(made(WarmupConstantLR, {"warmup_steps": 3}), 6) == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert rates(made(WarmupConstantLR, {}), 2) == [1.0, 1.0]
+
+
+def test_one_after_another() -> None:
+    optimizer = SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    parts = [LinearLR(optimizer, 0.25, total_iters=3), ExponentialLR(optimizer, 0.5)]
+    found = rates(lr_scheduler.SequentialLR(optimizer, parts, [3]), 6)
+    assert found == [0.25, 0.5, 0.75, 1.0, 0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (InverseSquareRootLR, {"warmup_steps": -1}, "warmup_steps"),
+        (WarmupConstantLR, {"warmup_steps": -1}, "warmup_steps"),
+        (PolynomialLR, {"power": -1.0}, "power"),
+        (ExponentialLR, {"gamma": -0.5}, "gamma"),
+        (LinearLR, {"start_factor": 0.0}, "factor"),
+    ],
+)
+def test_bad_settings_of_the_others(kind: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        made(kind, options)

@@ -53,7 +53,6 @@ from mulfree.functional._algebra import (
 )
 from mulfree.functional._attention import dropout, scaled_dot_product_attention
 from mulfree.functional._base2 import log_softmax2, softmax2
-from mulfree.functional._bilinear import bilinear
 from mulfree.functional._classes import cross_entropy, cross_entropy2, multi_margin_loss, nll_loss
 from mulfree.functional._distances import (
     cosine_embedding_loss,

@@ -85,6 +85,12 @@ class PA:
     def __le__(self, other: PA | float) -> bool:
         return float(self) <= float(other)
 
+    def __gt__(self, other: PA | float) -> bool:
+        return float(self) > float(other)
+
+    def __ge__(self, other: PA | float) -> bool:
+        return float(self) >= float(other)
+
     def __hash__(self) -> int:
         return hash(float(self))
 

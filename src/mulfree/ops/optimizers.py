@@ -32,7 +32,8 @@ def _each(operation: str, lists: Lists, scalars: object, optional: tuple[str, ..
             raise RuntimeError(
                 f"{operation}(): argument '{name}' must hold {count} tensors like '{names[0]}', got {len(column)}"
             )
-    for row in zip(columns[0], *(column or [None] * count for column in columns[1:]), strict=True):
+    nothing: list[Tensor | None] = [None] * count
+    for row in zip(columns[0], *(column or nothing for column in columns[1:]), strict=True):
         step = getattr(for_tensor(row[0]), operation)
         if _are_plain(row):
             step(*row, scalars)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import mulfree.functional as MF
+from mulfree.numerics import fixed_point, scalar
 from mulfree.numerics.number import PA
 from mulfree.ops.optimizers import moving_average_
 
@@ -53,12 +54,15 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverage:
 
 
 def get_swa_multi_avg_fn() -> MultiAverage:
-    """``torch.optim.swa_utils.get_swa_multi_avg_fn``: equal weights, ``average += div(param - average, n + 1)``."""
+    """``torch.optim.swa_utils.get_swa_multi_avg_fn``: equal weights.
+
+    An average of n weights moves by 1 / (n + 1), rounded to float32, of its distance to the next.
+    """
 
     @torch.no_grad()
     def swa_update(averages: list[Tensor], params: list[Tensor], num_averaged: Tensor | int) -> None:
-        share = (1 / PA(int(num_averaged) + 1)).word
-        moving_average_(list(averages), list(params), share)
+        share = fixed_point.fraction(1, int(num_averaged) + 1)
+        moving_average_(list(averages), list(params), scalar.from_fixed_point(share, fixed_point.BITS))
 
     return swa_update
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import lr_scheduler
 
 from mulfree.numerics import fixed_point, scalar
-from mulfree.numerics.fixed_point import BITS, fraction, half_cosine
+from mulfree.numerics.fixed_point import BITS, fraction, half_cosine, repeated
 from mulfree.numerics.number import PA
 
 ONE = PA(1.0)
@@ -44,23 +44,24 @@ class ConstantLR(_Schedule, lr_scheduler.ConstantLR):
 
 
 class LinearLR(_Schedule, lr_scheduler.LinearLR):
-    """``torch.optim.lr_scheduler.LinearLR``: the factor ``start + mul(end - start, step / total_iters)``.
+    """``torch.optim.lr_scheduler.LinearLR``: the factor goes from ``start_factor`` to ``end_factor``.
 
-    The ends are exact. With ``end_factor=1`` it is a warm-up.
+    With ``end_factor=1`` it is a warm-up.
     """
 
     def _factor(self, step: int) -> PA:
         if step >= self.total_iters:
             return PA(self.end_factor)
-        start = PA(self.start_factor)
-        return start + (self.end_factor - start) * _ratio(step, self.total_iters)
+        start, end = _fixed(self.start_factor), _fixed(self.end_factor)
+        terms = repeated(start, self.total_iters - step) + repeated(end, step)
+        return _to_float(fraction(terms, repeated(1 << BITS, self.total_iters)))
 
 
 class StepLR(_Schedule, lr_scheduler.StepLR):
     """``torch.optim.lr_scheduler.StepLR``: the factor ``gamma ** (step // step_size)``."""
 
     def _factor(self, step: int) -> PA:
-        return _power(self.gamma, step // self.step_size)
+        return _power(self.gamma, step // int(self.step_size))
 
 
 class MultiStepLR(_Schedule, lr_scheduler.MultiStepLR):
@@ -95,8 +96,9 @@ class CosineAnnealingLR(_Schedule, lr_scheduler.CosineAnnealingLR):
     """
 
     def _rate(self, base: PA, step: int) -> PA:
-        phase = step % (2 * self.T_max)
-        return _cosine(base, PA(float(self.eta_min)), min(phase, 2 * self.T_max - phase), self.T_max)
+        half = int(self.T_max)
+        phase = step % (2 * half)
+        return _cosine(base, PA(float(self.eta_min)), min(phase, 2 * half - phase), half)
 
 
 class InverseSquareRootLR(_Schedule):
@@ -221,6 +223,12 @@ def _power(gamma: float, exponent: int) -> PA:
     if not gamma >= 0.0:
         raise ValueError(f"gamma must not be negative, got {gamma}")
     return PA.of_word(fixed_point.power(scalar.bits(gamma), exponent))
+
+
+def _fixed(number: float) -> int:
+    """``number`` with ``BITS`` fraction bits."""
+    numerator, fraction_bits = _as_fixed_point(number)
+    return numerator << BITS >> fraction_bits
 
 
 def _as_fixed_point(number: float) -> tuple[int, int]:
