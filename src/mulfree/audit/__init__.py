@@ -1,6 +1,8 @@
 """Proof that nothing multiplies: PyTorch's operations (``audit``), the kernels' instructions (``instructions``)."""
 
 from mulfree.audit.context import Audit, audit
-from mulfree.audit.report import Finding
+from mulfree.audit.report import Finding, ModuleWork, Note, Report
+from mulfree.audit.work import Work
+from mulfree.catalog import constants
 
-__all__ = ["Audit", "Finding", "audit"]
+__all__ = ["Audit", "Finding", "ModuleWork", "Note", "Report", "Work", "audit", "constants"]

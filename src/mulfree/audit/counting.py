@@ -31,6 +31,12 @@ def scalar_multiplications(
         operations = int(flop_registry[packet](*args, **kwargs, out_val=result))
     if operations is not None:
         return operations // 2  # a multiply-accumulate is two operations
-    counted = [result] if packet is _aten.mean else [args, dict(kwargs), result]
-    sizes = [leaf.numel() for leaf in tree_leaves(counted) if isinstance(leaf, Tensor)]
-    return max(sizes, default=1)
+    counted = [result] if packet is _aten.mean else [*args, *kwargs.values(), result]
+    sizes = [_elements(value) for value in counted]
+    return max(sizes, default=1) if any(isinstance(leaf, Tensor) for leaf in tree_leaves(counted)) else 1
+
+
+def _elements(value: object) -> int:
+    """Elements of a tensor or, for the operations on lists, of all tensors of a list; of several results the most."""
+    sizes = [leaf.numel() for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    return sum(sizes) if isinstance(value, list) else max(sizes, default=0)

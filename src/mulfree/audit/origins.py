@@ -1,6 +1,6 @@
 """Where a call came from: module path, phase and source line, in the forward and in the backward pass.
 
-PyTorch numbers the nodes of the autograd graph in the order in which the forward pass makes them. Noting that
+PyTorch numbers the nodes of the autograd graph in the order in which a thread's forward pass makes them. Noting that
 number whenever a module is entered or left and whenever an operation runs tells, in the backward pass, which
 module and line made the node that is being differentiated.
 """
@@ -8,10 +8,9 @@ module and line made the node that is being differentiated.
 from __future__ import annotations
 
 import sys
-import sysconfig
+import threading
 from bisect import bisect_right
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,45 +21,44 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.hooks import RemovableHandle
 
 from mulfree.audit.report import Phase
-
-_TORCH = str(Path(torch.__file__).parent)
-_PACKAGE = Path(__file__).parent.parent
-_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
-_LIBRARY_FLOORS = tuple(
-    str(_PACKAGE / part)
-    for part in ("catalog", "numerics", "backends", "ops", "functional", "nn", "optim", "policy", "convert", "audit")
-)
-_ENGINE = str(Path("autograd", "graph.py"))
+from mulfree.audit.sources import Site, site
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Origin:
     module: str
     phase: Phase
     source: str
 
 
-def _is_library(filename: str) -> bool:
-    if filename.startswith(_STANDARD_LIBRARY) and "site-packages" not in filename:
-        return True
-    return filename.startswith(("<frozen", _TORCH, *_LIBRARY_FLOORS))
+class _Thread(threading.local):
+    """What one thread is running, and the nodes it has made."""
+
+    def __init__(self) -> None:
+        self.running: list[str] = []
+        self.in_optimizer = False
+        self.newest_node = _next_node() - 1
+        self.nodes = _Nodes()
 
 
-def _user_line(frame: FrameType | None, within_backward: bool) -> str:
-    """``file:line`` of the innermost frame of the user's code; in a backward pass only inside the engine's call."""
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if within_backward and filename.startswith(_TORCH) and filename.endswith(_ENGINE):
-            return ""
-        if not _is_library(filename):
-            return f"{_shorten(filename)}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""
+class _Nodes:
+    """Where the nodes of one thread were made."""
 
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._places: list[tuple[str, str]] = []
 
-def _shorten(filename: str) -> str:
-    path = Path(filename)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename
+    def note(self, node: int, module: str, source: str = "") -> None:
+        """The nodes from number ``node`` on, up to the next note, come from here."""
+        self._numbers.append(node)
+        self._places.append((module, source))
+
+    def place(self, node: int) -> tuple[str, str]:
+        position = bisect_right(self._numbers, node)
+        return self._places[position - 1] if position else ("", "")
+
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
 
 
 def _next_node() -> int:
@@ -70,19 +68,25 @@ def _next_node() -> int:
 
 
 class Origins:
-    """Follows modules and optimizers while its hooks are in place."""
+    """Follows modules and optimizers while its hooks are in place.
 
-    def __init__(self) -> None:
+    Args:
+        model: modules and parameters are named as in its ``named_modules``; without it, as in the outermost module
+            that runs.
+    """
+
+    def __init__(self, model: nn.Module | None = None) -> None:
         self._handles: list[RemovableHandle] = []
-        self._running: list[str] = []
-        self._in_optimizer = False
+        self._model = model
         self._names: dict[int, str] = {}
-        self._newest_node = -1
-        self._node_numbers: list[int] = []
-        self._node_origins: list[tuple[str, str]] = []
+        self._owners: dict[int, str] = {}
+        self._thread = _Thread()
+        self._first_nodes = self._thread.nodes
+        if model is not None:
+            self._learn(model)
 
     def start(self) -> None:
-        self._newest_node = _next_node() - 1
+        self._first_nodes = self._thread.nodes  # of the thread that enters the block
         self._handles = [
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave, always_call=True),
@@ -95,51 +99,59 @@ class Origins:
             handle.remove()
         self._handles = []
 
+    def _learn(self, root: nn.Module) -> None:
+        for path, module in root.named_modules():
+            name = path or type(module).__name__
+            self._names[id(module)] = name
+            self._owners.update((id(parameter), name) for parameter in module.parameters(recurse=False))
+
     def _enter(self, module: nn.Module, _inputs: Any) -> None:
-        if not self._running:
-            self._names = {id(part): name for name, part in module.named_modules()}
-        self._running.append(self._names.get(id(module)) or type(module).__name__)
-        self._note(_next_node(), self._running[-1])
+        thread = self._thread
+        if not thread.running and self._model is None:
+            self._learn(module)
+        thread.running.append(self._names.get(id(module)) or type(module).__name__)
+        thread.nodes.note(_next_node(), thread.running[-1])
 
     def _leave(self, _module: nn.Module, _inputs: Any, _result: Any) -> None:
-        if self._running:
-            self._running.pop()
-            self._note(_next_node(), self._running[-1] if self._running else "")
+        thread = self._thread
+        if thread.running:
+            thread.running.pop()
+            thread.nodes.note(_next_node(), thread.running[-1] if thread.running else "")
 
     def _enter_optimizer(self, optimizer: torch.optim.Optimizer, _args: Any, _kwargs: Any) -> None:
-        self._in_optimizer = True
-        self._running.append(type(optimizer).__name__)
+        self._thread.in_optimizer = True
+        self._thread.running.append(type(optimizer).__name__)
 
     def _leave_optimizer(self, _optimizer: torch.optim.Optimizer, _args: Any, _kwargs: Any) -> None:
-        self._in_optimizer = False
-        if self._running:
-            self._running.pop()
+        self._thread.in_optimizer = False
+        if self._thread.running:
+            self._thread.running.pop()
 
-    def _note(self, node: int, module: str, source: str = "") -> None:
-        """The nodes from number ``node`` on, up to the next note, come from here."""
-        self._node_numbers.append(node)
-        self._node_origins.append((module, source))
-
-    def of_call(self) -> Origin:
+    def of_call(self, frame: FrameType | None = None) -> Origin:
         """Origin of the operation that runs now; called by the dispatch mode."""
-        frame = sys._getframe(1)
+        frame = frame or sys._getframe(1)
+        thread = self._thread
         node: torch.autograd.graph.Node | None = torch._C._current_autograd_node()
+        module = thread.running[-1] if thread.running else ""
         if node is None:
-            source = _user_line(frame, within_backward=False)
-            module = self._running[-1] if self._running else ""
-            if self._in_optimizer:
-                return Origin(module, "optimizer", source)
-            newest = _next_node() - 1  # an operation runs just after its node was made, if one was
-            if newest > self._newest_node:
-                self._newest_node = newest
-                self._note(newest, module, source)
-            return Origin(module, "forward", source)
-        module, forward_source = self._of_node(node)
-        if self._running:
-            module = self._running[-1]
-        source = _user_line(frame, within_backward=True) or forward_source or _user_line(frame, within_backward=False)
-        return Origin(module, "backward", source)
+            here = site(frame, within_backward=False)
+            phase: Phase = "optimizer" if thread.in_optimizer else here.phase or "forward"
+        else:
+            made_in, made_at = self._of_node(node)
+            module = module or made_in
+            here = site(frame, within_backward=True)
+            if not here.source:
+                here = Site(made_at or site(frame, within_backward=False).source, here.phase)
+            phase = here.phase or "backward"
+        newest = _next_node() - 1  # an operation runs just after its node was made, if one was
+        if newest > thread.newest_node:
+            thread.newest_node = newest
+            thread.nodes.note(newest, module, here.source)
+        return Origin(module, phase, here.source)
 
     def _of_node(self, node: torch.autograd.graph.Node) -> tuple[str, str]:
-        position = bisect_right(self._node_numbers, node._sequence_nr())
-        return self._node_origins[position - 1] if 0 < position <= len(self._node_numbers) else ("", "")
+        leaf = getattr(node, "variable", None)
+        if leaf is not None:  # the node that adds to a parameter's gradient
+            return self._owners.get(id(leaf), ""), ""
+        nodes = self._thread.nodes or self._first_nodes  # a thread of the engine has made none
+        return nodes.place(node._sequence_nr())

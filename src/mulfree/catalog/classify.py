@@ -59,7 +59,7 @@ CONDITIONAL: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
 }
 
 
-def _bound(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def bound(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments by name."""
     names = [argument.name for argument in func._schema.arguments]
     return dict(zip(names, args, strict=False)) | dict(kwargs)
@@ -74,13 +74,13 @@ def _in_integers(*values: object) -> bool:
 def classify(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: object) -> Kind:
     """The kind of one finished call."""
     if func.namespace != "aten":
-        return kind_elsewhere(func, _bound(func, args, kwargs))
+        return kind_elsewhere(func, bound(func, args, kwargs))
     name = plain_name(func._schema.name.removeprefix("aten::"))
     arithmetic = name in MULTIPLYING or name in CONDITIONAL
     if arithmetic and _in_integers(args, dict(kwargs), result):
         return Kind.INTEGER
     if name in CONDITIONAL:
-        return Kind.MULTIPLYING if CONDITIONAL[name](_bound(func, args, kwargs)) else Kind.FREE
+        return Kind.MULTIPLYING if CONDITIONAL[name](bound(func, args, kwargs)) else Kind.FREE
     if name in MULTIPLYING:
         return Kind.MULTIPLYING
     return Kind.FREE if name in FREE else Kind.UNKNOWN
