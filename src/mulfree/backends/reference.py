@@ -2,7 +2,7 @@
 
 It is what every other backend is tested against and what runs where nothing faster was built. It is written to
 be read beside ``docs/spec.md``: ``reference_words`` is the law on numbers, ``reference_dots`` the orders of
-accumulation, ``reference_rows`` the composed operations. Here tensors become words and words tensors.
+accumulation, ``reference_rows`` the composed operations, ``reference_convolution`` the patches of convolutions. Here tensors become words and words tensors.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from mulfree.backends import reference_dots as dots
 from mulfree.backends import reference_rows as rows
 from mulfree.backends import reference_words as word
 from mulfree.backends.contract import AdamWScalars, Backend
+from mulfree.backends.reference_convolution import ReferenceConvolution
 from mulfree.backends.reference_formats import shorten, widen
 from mulfree.backends.reference_random import random_words
 from mulfree.backends.reference_words import floats, words
@@ -36,7 +37,7 @@ _UNARY_GRAD = {
 }
 
 
-class ReferenceBackend(Backend):
+class ReferenceBackend(ReferenceConvolution, Backend):
     """Every kernel of the contract in torch integer operations and float additions."""
 
     name = "reference"

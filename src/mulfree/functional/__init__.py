@@ -11,6 +11,14 @@ keyword arguments are added where they apply:
 """
 
 from mulfree.functional._attention import dropout, scaled_dot_product_attention
+from mulfree.functional._convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from mulfree.functional._elementwise import div, exp, exp2, gelu, log, log2, mul, pow, sqrt
 from mulfree.functional._loss import cross_entropy, mse_loss
 from mulfree.functional._options import Derivative, Derivatives
@@ -21,6 +29,12 @@ from mulfree.functional._sums import mean, sum
 __all__ = [
     "Derivative",
     "Derivatives",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "div",
     "dropout",
