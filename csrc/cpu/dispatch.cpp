@@ -10,9 +10,11 @@ namespace mulfree {
   extern const MatmulKernels matmul_kernels;             \
   extern const ElementwiseKernels elementwise_kernels;   \
   extern const RowKernels row_kernels;                   \
+  extern const ConvolutionKernels convolution_kernels;   \
   }
 #define MF_TARGET_ENTRY(target, test) \
-  Target { #target, test, &target::matmul_kernels, &target::elementwise_kernels, &target::row_kernels }
+  Target { #target, test, &target::matmul_kernels, &target::elementwise_kernels, &target::row_kernels, \
+           &target::convolution_kernels }
 
 MF_DECLARE(baseline)
 #if defined(__x86_64__)

@@ -8,6 +8,7 @@ namespace mulfree {
 struct MatmulKernels;
 struct ElementwiseKernels;
 struct RowKernels;
+struct ConvolutionKernels;
 
 struct Target {
   const char* name;
@@ -15,6 +16,7 @@ struct Target {
   const MatmulKernels* matmul;
   const ElementwiseKernels* elementwise;
   const RowKernels* rows;
+  const ConvolutionKernels* convolution;
 };
 
 // Best first; all that this library was built with.

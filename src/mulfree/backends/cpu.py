@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.contract import AdamWScalars
+from mulfree.backends.cpu_convolution import CPUConvolution
 from mulfree.backends.cpu_products import CPUProducts
 from mulfree.backends.native import kernels, threads
 from mulfree.backends.reference import ReferenceBackend
@@ -49,7 +50,7 @@ def _smoothing(label_smoothing: float, classes: int) -> tuple[bool, int, int]:
     return True, *smoothing_weights(label_smoothing, classes)
 
 
-class CPUBackend(CPUProducts, ReferenceBackend):
+class CPUBackend(CPUProducts, CPUConvolution, ReferenceBackend):
     """Compiled kernels with the bits of the law, on ``torch.get_num_threads()`` threads."""
 
     name = "cpu"

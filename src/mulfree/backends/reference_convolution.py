@@ -32,12 +32,12 @@ class Patches:
             at = torch.where(inside, at, 0)
             index = (index[:, None, :, None] * axis.size + at[None, :, None, :]).flatten(2).flatten(0, 1)
             present = (present[:, None, :, None] & inside[None, :, None, :]).flatten(2).flatten(0, 1)
-        self.index, self.present = index, present
+        self.index, self.present = torch.where(present, index, 0), present
 
     def gather(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """``(groups, channels * taps, positions)``, and which of them exist: ``(channels * taps, positions)``."""
         groups, channels = image.shape[:2]
-        flat = image.reshape(groups, channels, -1)
+        flat = image.flatten(2)
         if flat.shape[-1] == 0:  # nothing but padding
             flat = flat.new_zeros(groups, channels, 1)
         found = torch.where(self.present, flat[:, :, self.index], 0)

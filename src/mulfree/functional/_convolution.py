@@ -82,7 +82,17 @@ def _conv(
             )
         size.append((padded - reach) // steps[dim] + 1)
     result: Tensor = ops.convolution(
-        x, weight, bias, steps, before, spread, groups, size, mantissa_bits, offset(compensation), *are_exact(derivative)
+        x,
+        weight,
+        bias,
+        steps,
+        before,
+        spread,
+        groups,
+        size,
+        mantissa_bits,
+        offset(compensation),
+        *are_exact(derivative),
     )
     return result if input.dim() == dims + 2 else result.squeeze(0)
 
@@ -123,7 +133,17 @@ def _conv_transpose(
                 f"{tuple(input.shape)} and weight {tuple(weight.shape)}"
             )
     result: Tensor = ops.convolution_transposed(
-        x, weight, bias, steps, around, spread, groups, size, mantissa_bits, offset(compensation), *are_exact(derivative)
+        x,
+        weight,
+        bias,
+        steps,
+        around,
+        spread,
+        groups,
+        size,
+        mantissa_bits,
+        offset(compensation),
+        *are_exact(derivative),
     )
     return result if input.dim() == dims + 2 else result.squeeze(0)
 
@@ -159,9 +179,7 @@ def conv1d(
         RuntimeError: sizes that do not fit.
         TypeError: dtypes other than float32, float16 and bfloat16, or two of them.
     """
-    return _conv(
-        1, input, weight, bias, stride, padding, dilation, groups, derivative, mantissa_bits, compensation
-    )
+    return _conv(1, input, weight, bias, stride, padding, dilation, groups, derivative, mantissa_bits, compensation)
 
 
 def conv2d(
@@ -178,9 +196,7 @@ def conv2d(
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.conv2d`` with PAM products: ``conv1d`` with 2 spatial dimensions."""
-    return _conv(
-        2, input, weight, bias, stride, padding, dilation, groups, derivative, mantissa_bits, compensation
-    )
+    return _conv(2, input, weight, bias, stride, padding, dilation, groups, derivative, mantissa_bits, compensation)
 
 
 def conv3d(
@@ -197,9 +213,7 @@ def conv3d(
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.conv3d`` with PAM products: ``conv1d`` with 3 spatial dimensions."""
-    return _conv(
-        3, input, weight, bias, stride, padding, dilation, groups, derivative, mantissa_bits, compensation
-    )
+    return _conv(3, input, weight, bias, stride, padding, dilation, groups, derivative, mantissa_bits, compensation)
 
 
 def conv_transpose1d(

@@ -60,9 +60,7 @@ class Phase:
         return slice(self.first_tap, self.first_tap + self.axis.taps * self.tap_step, self.tap_step)
 
 
-def sliding(
-    window: Window, size: Sequence[int], kernel: Sequence[int], positions: Sequence[int]
-) -> tuple[Axis, ...]:
+def sliding(window: Window, size: Sequence[int], kernel: Sequence[int], positions: Sequence[int]) -> tuple[Axis, ...]:
     """The patches that a convolution reads, dimension by dimension."""
     return tuple(
         Axis(size[dim], positions[dim], -window.padding[dim], window.stride[dim], kernel[dim], window.dilation[dim])

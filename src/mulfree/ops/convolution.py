@@ -30,13 +30,15 @@ def _check(name: str, x: Tensor, weight: Tensor, bias: Tensor | None, mantissa_b
     check_mantissa_bits(name, mantissa_bits)
 
 
-def _check_channels(
-    name: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, transposed: bool
-) -> int:
+def _check_channels(name: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, transposed: bool) -> int:
     """The number of output channels."""
-    expected, out = (weight.shape[0], weight.shape[1] * groups) if transposed else (weight.shape[1] * groups, weight.shape[0])
+    expected, out = (
+        (weight.shape[0], weight.shape[1] * groups) if transposed else (weight.shape[1] * groups, weight.shape[0])
+    )
     if groups < 1 or weight.shape[0] % groups:
-        raise RuntimeError(f"{name}(): 'groups' must divide the first size of 'weight', {weight.shape[0]}, got {groups}")
+        raise RuntimeError(
+            f"{name}(): 'groups' must divide the first size of 'weight', {weight.shape[0]}, got {groups}"
+        )
     if x.dim() != weight.dim() or x.shape[1] != expected:
         raise RuntimeError(
             f"{name}(): 'input' must have {expected} channels for weight {tuple(weight.shape)} and {groups} groups, "
@@ -211,9 +213,7 @@ def _weight_slope(
 ) -> Tensor:  # fmt: skip
     _check("convolution_weight_slope", dense, x, point, mantissa_bits)
     window = _window(stride, padding, dilation, groups)
-    return for_tensor(x).convolve_weight(
-        dense, x, window, point.shape[2:], point, dense_is_grad, mantissa_bits, offset
-    )
+    return for_tensor(x).convolve_weight(dense, x, window, point.shape[2:], point, dense_is_grad, mantissa_bits, offset)
 
 
 def _slope_fake(first: Tensor, second: Tensor, point: Tensor, *settings: Any) -> Tensor:
