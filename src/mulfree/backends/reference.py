@@ -2,7 +2,8 @@
 
 It is what every other backend is tested against and what runs where nothing faster was built. It is written to
 be read beside ``docs/spec.md``: ``reference_words`` is the law on numbers, ``reference_dots`` the orders of
-accumulation, ``reference_rows`` the composed operations, ``reference_convolution`` the patches of convolutions. Here tensors become words and words tensors.
+accumulation, ``reference_rows`` the composed operations, ``reference_convolution`` the patches of convolutions.
+Here tensors become words and words tensors.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Convolutions on tensors of words: patches are gathered by index, one image at a time, and meet in the orders of
-``reference_dots``. Groups are a leading dimension."""
+"""Convolutions on tensors of words: patches are gathered by index, some images at a time, and meet in the orders of
+``reference_dots``. Groups are a dimension of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mulfree.numerics.convolution import Axis, Phase, Window, phases, sliding
 
 
 class Patches:
-    """The patches of images ``(groups, channels, *size)``: which element each tap of each position is."""
+    """The patches of images: which element each tap of each position is."""
 
     def __init__(self, axes: Sequence[Axis], device: torch.device) -> None:
         self.shape = torch.Size(axis.positions for axis in axes)
@@ -34,15 +34,17 @@ class Patches:
             present = (present[:, None, :, None] & inside[None, :, None, :]).flatten(2).flatten(0, 1)
         self.index, self.present = torch.where(present, index, 0), present
 
-    def gather(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """``(groups, channels * taps, positions)``, and which of them exist: ``(channels * taps, positions)``."""
-        groups, channels = image.shape[:2]
-        flat = image.flatten(2)
+    def gather(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """``(n, groups, channels * taps, positions)``, and which of them exist: ``(channels * taps, positions)``."""
+        flat = images.flatten(3)
         if flat.shape[-1] == 0:  # nothing but padding
-            flat = flat.new_zeros(groups, channels, 1)
-        found = torch.where(self.present, flat[:, :, self.index], 0)
-        shape = (channels * self.taps, self.index.shape[1])
-        return found.view(groups, *shape), self.present.expand(channels, -1, -1).reshape(shape)
+            flat = flat.new_zeros(*flat.shape[:3], 1)
+        found = torch.where(self.present, flat[..., self.index], 0).flatten(2, 3)
+        return found, self.present.expand(flat.shape[2], -1, -1).flatten(0, 1)
+
+
+_AT_ONCE = 1 << 20
+"""Sums computed together, which bounds the memory for patches and products."""
 
 
 def _convolve(x: Tensor, weight: Tensor, axes: Sequence[Axis], offset: int, slope: Tensor | None) -> Tensor:
@@ -51,19 +53,22 @@ def _convolve(x: Tensor, weight: Tensor, axes: Sequence[Axis], offset: int, slop
     groups, out = weight.shape[:2]
     patches = Patches(axes, x.device)
     result = x.new_zeros(x.shape[0], groups, out, *patches.shape)
-    for i, image in enumerate(x):
-        found, present = patches.gather(image)
-        point = None if slope is None else slope[i].flatten(2)
-
-        def terms(found: Tensor = found, present: Tensor = present, point: Tensor | None = point) -> Iterator[Tensor]:
-            for k in range(weight.shape[2]):
-                left, right = weight[:, :, k, None], found[:, None, k, :]
-                both = word.mul(left, right, offset) if point is None else word.mul_grad(right, point, left, offset)
-                yield floats(torch.where(present[k], both, 0))
-
-        shape = torch.Size((groups, out, prod(patches.shape)))
-        result[i] = accumulate(shape, terms(), x.device).view(result[i].shape)
+    images = max(1, _AT_ONCE // max(1, result[:1].numel()))
+    for first in range(0, len(x), images):
+        found, present = patches.gather(x[first : first + images])
+        part = result[first : first + images]
+        point = None if slope is None else slope[first : first + images].flatten(3)
+        terms = _terms(found, present, weight, offset, point)
+        shape = torch.Size((len(found), groups, out, prod(patches.shape)))
+        part.copy_(accumulate(shape, terms, x.device).view(part.shape))
     return result
+
+
+def _terms(found: Tensor, present: Tensor, weight: Tensor, offset: int, point: Tensor | None) -> Iterator[Tensor]:
+    for k in range(weight.shape[2]):
+        left, right = weight[:, :, k, None], found[:, :, None, k, :]
+        both = word.mul(left, right, offset) if point is None else word.mul_grad(right, point, left, offset)
+        yield floats(torch.where(present[k], both, 0))
 
 
 def _convolve_weight(
@@ -77,8 +82,8 @@ def _convolve_weight(
 
     def terms() -> Iterator[Tensor]:
         for image, other in zip(dense, x, strict=True):
-            found, present = patches.gather(other)
-            flat = image.flatten(2)
+            found, present = patches.gather(other[None])
+            found, flat = found[0], image.flatten(2)
             for p in range(flat.shape[-1]):
                 left, right = flat[:, :, p, None], found[:, None, :, p]
                 if slope is None:
