@@ -18,6 +18,7 @@ NB_MODULE(_cpu, m) {
   m.def("choose", &choose);
   m.def("set_thread_team", [](std::uintptr_t team) { set_thread_team(reinterpret_cast<void*>(team)); });
   bind_matmul(m);
+  bind_convolution(m);
   bind_elementwise(m);
   bind_rows(m);
   bind_steps(m);

@@ -6,6 +6,7 @@
 namespace mulfree {
 
 void bind_matmul(nanobind::module_& m);
+void bind_convolution(nanobind::module_& m);
 void bind_elementwise(nanobind::module_& m);
 void bind_rows(nanobind::module_& m);
 void bind_steps(nanobind::module_& m);

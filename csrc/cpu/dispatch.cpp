@@ -11,10 +11,12 @@ namespace mulfree {
   extern const ElementwiseKernels elementwise_kernels;   \
   extern const RowKernels row_kernels;                   \
   extern const StepKernels step_kernels;                 \
+  extern const ConvolutionKernels convolution_kernels;   \
   }
-#define MF_TARGET_ENTRY(target, test) \
-  Target {                                                                                                         \
-    #target, test, &target::matmul_kernels, &target::elementwise_kernels, &target::row_kernels, &target::step_kernels \
+#define MF_TARGET_ENTRY(target, test)                                                                      \
+  Target {                                                                                                 \
+    #target, test, &target::matmul_kernels, &target::elementwise_kernels, &target::row_kernels,            \
+        &target::step_kernels, &target::convolution_kernels                                                \
   }
 
 MF_DECLARE(baseline)

@@ -9,6 +9,7 @@ struct MatmulKernels;
 struct ElementwiseKernels;
 struct RowKernels;
 struct StepKernels;
+struct ConvolutionKernels;
 
 struct Target {
   const char* name;
@@ -17,6 +18,7 @@ struct Target {
   const ElementwiseKernels* elementwise;
   const RowKernels* rows;
   const StepKernels* steps;
+  const ConvolutionKernels* convolution;
 };
 
 // Best first; all that this library was built with.

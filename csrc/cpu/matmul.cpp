@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "float_environment.hpp"
-#include "panels.hpp"
+#include "product.hpp"
 #include "skinny.hpp"
 #include "threads.hpp"
 #include "tiles.hpp"
@@ -35,7 +35,7 @@ struct Workspace {
 template <bool Slopes>
 class Product {
  public:
-  Product(const MatmulProblem& problem, const Matrix& left, const Matrix& right, const Matrix& slope, float* out,
+  Product(const MatmulProblem& problem, LeftSource& left, RightSource& right, const Matrix& slope, float* out,
           int threads, Workspace& space)
       : problem_(problem), left_(left), right_(right), slope_(slope), out_(out), threads_(threads), space_(space),
         slack_(Slopes ? std::abs(std::int64_t{problem.offset}) + 2 * kStep : 0) {}
@@ -54,6 +54,8 @@ class Product {
     auto& right = space_.right;
     left.resize(std::min(kBlockRows, problem_.rows - row), true);
     right.resize(std::min(kBlockColumns, problem_.columns - column), false);
+    left_.start_chunk(k, depth_);
+    right_.start_chunk(k, depth_);
     each(left.count + right.count, [&](std::int64_t i) {
       if (i < left.count) load_left(i);
       else load_right(i - left.count);
@@ -70,9 +72,8 @@ class Product {
   }
 
   void load_left(std::int64_t panel) {
-    const std::int64_t at = (row_ + panel * kTileRows) * left_.row_stride + k_ * left_.column_stride;
-    space_.left.load_panel(panel, problem_, left_.shifted(at, problem_.format).data, left_.row_stride,
-                           left_.column_stride, depth_, static_cast<std::int32_t>(product_bias()));
+    space_.left.load_panel(panel, left_, row_, k_, depth_, problem_.mantissa_bits,
+                           static_cast<std::int32_t>(product_bias()));
     adjust_left(space_.left.spans[panel]);
   }
 
@@ -85,9 +86,7 @@ class Product {
   }
 
   void load_right(std::int64_t panel) {
-    const std::int64_t at = (column_ + panel * kTileColumns) * right_.column_stride + k_ * right_.row_stride;
-    space_.right.load_panel(panel, problem_, right_.shifted(at, problem_.format).data, right_.column_stride,
-                            right_.row_stride, depth_, 0);
+    space_.right.load_panel(panel, right_, column_, k_, depth_, problem_.mantissa_bits, 0);
     adjust_right(space_.right.spans[panel]);
   }
 
@@ -186,8 +185,7 @@ class Product {
           continue;
         }
         if (loop == Loop::empty) std::fill_n(tile, kTileSize, 0);
-        else scalar_tile(depth_, left.raw + i * left.kStride, right.raw + j * right.kStride, Slopes ? points : nullptr,
-                         problem_.offset, tile);
+        else run_scalar(i, j, to, Slopes ? points : nullptr, tile);
         add_to_totals(tile, to, {});
       }
       if (!clamping.empty()) run_clamping(clamping, j);
@@ -220,6 +218,16 @@ class Product {
       }
     }
     for (std::int64_t n = 0; n < count; ++n) add_to_totals(sums + n * kTileSize, destination(rows[n], j), {});
+  }
+
+  void run_scalar(std::int64_t i, std::int64_t j, const Destination& to, const std::int32_t* points,
+                  std::int32_t* tile) const {
+    thread_local Buffer left_buffer, right_buffer;
+    std::int32_t *rows = left_buffer.take(space_.left.kStride), *columns = right_buffer.take(space_.right.kStride);
+    if (!left_.mark(row_ + i * kTileRows, to.rows, k_, depth_, rows)) rows = nullptr;
+    if (!right_.mark(column_ + j * kTileColumns, to.columns, k_, depth_, columns)) columns = nullptr;
+    scalar_tile(depth_, space_.left.raw + i * space_.left.kStride, space_.right.raw + j * space_.right.kStride, points,
+                rows, columns, problem_.offset, tile);
   }
 
   // Runs body(0 .. count-1), shared between the threads of this product.
@@ -269,7 +277,9 @@ class Product {
   }
 
   const MatmulProblem& problem_;
-  Matrix left_, right_, slope_;
+  LeftSource& left_;
+  RightSource& right_;
+  Matrix slope_;
   float* out_;
   int threads_;
   Workspace& space_;
@@ -300,19 +310,18 @@ void fill_empty(const MatmulProblem& problem, float* out) {
 }
 
 void run_one(const MatmulProblem& problem, std::int64_t index, int threads) {
-  thread_local Workspace space;
   const Format format = problem.format;
   const Matrix left = problem.left.shifted(batch_offset(problem, problem.left_strides, index), format);
   const Matrix right = problem.right.shifted(batch_offset(problem, problem.right_strides, index), format);
   float* out = problem.out + index * problem.rows * problem.columns;
-  if (problem.depth == 0) {
-    fill_empty(problem, out);
-  } else if (problem.slope.data) {
-    const Matrix slope = problem.slope.shifted(batch_offset(problem, problem.slope_strides, index), format);
-    Product<true>(problem, left, right, slope, out, threads, space).run();
-  } else if (!is_skinny(problem, right) || !skinny_product(problem, left, right, out, threads)) {
-    Product<false>(problem, left, right, {}, out, threads, space).run();
-  }
+  if (problem.depth == 0) return fill_empty(problem, out);
+  if (!problem.slope.data && is_skinny(problem, right) && skinny_product(problem, left, right, out, threads)) return;
+  MatrixLines<kTileRows> rows(left.data, format, left.row_stride, left.column_stride);
+  MatrixLines<kTileColumns> columns(right.data, format, right.column_stride, right.row_stride);
+  if (!problem.slope.data) return run_product(problem, rows, columns, out, threads);
+  MatmulProblem shifted = problem;
+  shifted.slope = problem.slope.shifted(batch_offset(problem, problem.slope_strides, index), format);
+  run_product(shifted, rows, columns, out, threads);
 }
 
 // Too few products to be worth waking other threads.
@@ -338,6 +347,12 @@ void matmul(const MatmulProblem& problem) {
 }
 
 }  // namespace
+
+void run_product(const MatmulProblem& problem, LeftSource& left, RightSource& right, float* out, int threads) {
+  thread_local Workspace space;
+  if (problem.slope.data) Product<true>(problem, left, right, problem.slope, out, threads, space).run();
+  else Product<false>(problem, left, right, {}, out, threads, space).run();
+}
 
 extern const MatmulKernels matmul_kernels;
 const MatmulKernels matmul_kernels{matmul, take_tile_counts};

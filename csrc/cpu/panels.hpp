@@ -167,13 +167,15 @@ struct Panels {
 
   static int padded(int depth) { return (Width * depth + kLanes - 1) / kLanes * kLanes; }
 
-  void load_panel(std::int64_t panel, const MatmulProblem& problem, const void* data, std::int64_t line_stride,
-                  std::int64_t step, int depth, std::int32_t bias) {
+  // `line` is the source's line that is the first of all panels.
+  template <class Lines>
+  void load_panel(std::int64_t panel, const Lines& source, std::int64_t line, std::int64_t k, int depth,
+                  int mantissa_bits, std::int32_t bias) {
     std::int32_t* words = raw + panel * kStride;
     const int lines_here = static_cast<int>(std::min<std::int64_t>(Width, lines - panel * Width));
-    pack<Width>(data, problem.format, line_stride, step, lines_here, depth, words);
+    source.load(line + panel * Width, lines_here, k, depth, words);
     for (int i = Width * depth; i < padded(depth); ++i) words[i] = words[0];
-    spans[panel] = survey(words, padded(depth), problem.mantissa_bits, bias,
+    spans[panel] = survey(words, padded(depth), mantissa_bits, bias,
                           encoded == raw ? nullptr : encoded + panel * kStride);
   }
 

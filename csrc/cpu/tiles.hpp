@@ -235,12 +235,15 @@ void clamping_tile(int depth, const ClampingLeft& left, const ClampingRight& rig
 }
 
 // Anything, one product at a time by the scalar law. `points` is null for products, else the raw words of the tile.
+// `rows` and `columns` mark the entries of the panels that exist; null if all do.
 inline void scalar_tile(int depth, const std::int32_t* left, const std::int32_t* right, const std::int32_t* points,
-                        std::int32_t offset, std::int32_t* tile) {
+                        const std::int32_t* rows, const std::int32_t* columns, std::int32_t offset,
+                        std::int32_t* tile) {
   for (int i = 0; i < kTileRows; ++i)
     for (int j = 0; j < kTileColumns; ++j) {
       float sum = 0;
       for (int k = 0; k < depth; ++k) {
+        if ((rows && !rows[k * kTileRows + i]) || (columns && !columns[k * kTileColumns + j])) continue;
         const std::int32_t l = left[k * kTileRows + i], r = right[k * kTileColumns + j];
         const std::int32_t word = points ? mul_grad(l, points[i * kTileColumns + j], r, offset) : mul(l, r, offset);
         float term;

@@ -20,6 +20,23 @@ def tensor(*shape: int, grad: bool = False, dtype: torch.dtype = torch.float32) 
     return (torch.rand(shape, generator=generator) + 0.5).to(dtype).requires_grad_(grad)
 
 
+def convolutions() -> list[tuple[str, tuple[Any, ...]]]:
+    x, weight, bias = tensor(2, 4, 5, 6, grad=True), tensor(6, 2, 3, 3, grad=True), tensor(6, grad=True)
+    dense = tensor(2, 6, 3, 6, grad=True)
+    window = ([2, 1], [1, 1], [1, 1], 2)
+    plain = x.detach(), weight.detach(), dense.detach()
+    return [
+        ("convolution", (x, weight, bias, *window, [3, 6], 23, 0, False, True)),
+        ("convolution", (x, weight, None, *window, [3, 6], 7, 9, True, False)),
+        ("convolution_transposed", (dense, weight, tensor(4, grad=True), *window, [5, 6], 23, 0, False, False)),
+        ("convolution_transposed", (dense, weight, None, *window, [6, 6], 23, 0, True, True)),
+        ("convolution_weight", (dense, x, *window, [3, 3], 23, 0)),
+        ("convolution_slope", (plain[0], plain[1], plain[2], *window, 23, 0)),
+        ("convolution_transposed_slope", (plain[2], plain[1], plain[0], *window, 23, 0)),
+        ("convolution_weight_slope", (plain[2], plain[0], plain[1], *window, 23, 0, False)),
+    ]
+
+
 def samples() -> list[tuple[str, tuple[Any, ...]]]:
     x, row, grad = tensor(3, 5, grad=True), tensor(5, grad=True), tensor(3, 5)
     plain, target, stats = x.detach(), torch.tensor([1, -100, 4]), tensor(3, 2)
@@ -80,6 +97,7 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
         ("matmul_grad", (plain, tensor(5, 2), tensor(3, 2), 23, 0)),
         ("linear", (a, weight, bias, 23, 0, False, True)),
         ("linear", (tensor(3, 4), weight, None, 7, 0, True, False)),
+        *convolutions(),
         *rows,
         ("cross_entropy", (x, target, -100, 0.1, True)),
         ("cross_entropy_grad", (tensor(3), plain, target, stats, -100, 0.1, False)),

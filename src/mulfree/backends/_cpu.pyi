@@ -155,3 +155,29 @@ def matmul(
     threads: int,
 ) -> None: ...
 def take_tile_counts() -> tuple[int, int, int, int, int]: ...
+def convolve(
+    x: Sequence[int],
+    weight: int,
+    bias: int,
+    slope: Sequence[int],
+    result: Sequence[int],
+    axes: Sequence[Sequence[int]],
+    sizes: Sequence[int],
+    mantissa_bits: int,
+    offset: int,
+    threads: int,
+    /,
+) -> None: ...
+def convolve_weight(
+    dense: Sequence[int],
+    x: Sequence[int],
+    slope: int,
+    result: int,
+    axes: Sequence[Sequence[int]],
+    sizes: Sequence[int],
+    x_is_grad: bool,
+    mantissa_bits: int,
+    offset: int,
+    threads: int,
+    /,
+) -> None: ...

@@ -15,9 +15,12 @@ Shared conventions, not repeated below:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from mulfree.numerics.convolution import Window
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,55 @@ class Backend(ABC):
 
         That by ``q`` is ``matmul_grad(q.mT, p.mT, grad.mT).mT``.
         """
+
+    # Convolutions (spec 6) over one to three spatial dimensions; dtypes as for matrix products. ``kernel`` and ``size``
+    # are spatial sizes, ``size`` that of the result. A ``slope`` has the result's shape and dtype: the result is then
+    # the exact derivative of the sum's products by it, and x (or what a method says) the incoming gradient.
+
+    @abstractmethod
+    def convolve(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        window: Window,
+        size: Sequence[int],
+        slope: Tensor | None = None,
+        mantissa_bits: int = 23,
+        offset: int = 0,
+    ) -> Tensor:
+        """``(n, in, ...), (out, in / groups, *kernel), (out,) -> (n, out, *size)``."""
+
+    @abstractmethod
+    def convolve_transposed(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        window: Window,
+        size: Sequence[int],
+        slope: Tensor | None = None,
+        mantissa_bits: int = 23,
+        offset: int = 0,
+    ) -> Tensor:
+        """``(n, in, ...), (in, out / groups, *kernel), (out,) -> (n, out, *size)``: the gradient of ``convolve`` by
+        its input, for an incoming gradient x."""
+
+    @abstractmethod
+    def convolve_weight(
+        self,
+        dense: Tensor,
+        x: Tensor,
+        window: Window,
+        kernel: Sequence[int],
+        slope: Tensor | None = None,
+        dense_is_grad: bool = True,
+        mantissa_bits: int = 23,
+        offset: int = 0,
+    ) -> Tensor:
+        """``(n, out, *positions), (n, in, ...) -> (out, in / groups, *kernel)``: the gradient of ``convolve`` by its
+        weight, for an incoming gradient ``dense`` and an input x. ``dense_is_grad`` says which of the two is the
+        gradient where there is a slope."""
 
     # Rows (spec 7).
 

@@ -8,6 +8,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from mulfree.backends.cpu_convolution import CPUConvolution
 from mulfree.backends.cpu_optimizers import CPUOptimizers
 from mulfree.backends.cpu_products import CPUProducts
 from mulfree.backends.native import kernels, threads
@@ -50,7 +51,7 @@ def _smoothing(label_smoothing: float, classes: int) -> tuple[bool, int, int]:
     return True, *smoothing_weights(label_smoothing, classes)
 
 
-class CPUBackend(CPUProducts, CPUOptimizers, ReferenceBackend):
+class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
     """Compiled kernels with the bits of the law, on ``torch.get_num_threads()`` threads."""
 
     name = "cpu"

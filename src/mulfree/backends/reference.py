@@ -2,8 +2,8 @@
 
 It is what every other backend is tested against and what runs where nothing faster was built. It is written to
 be read beside ``docs/spec.md``: ``reference_words`` is the law on numbers, ``reference_dots`` the orders of
-accumulation, ``reference_rows`` the composed operations, ``reference_optimizers`` the optimizers' steps. Here
-tensors become words and words tensors.
+accumulation, ``reference_rows`` the composed operations, ``reference_convolution`` the patches of convolutions,
+``reference_optimizers`` the optimizers' steps. Here tensors become words and words tensors.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mulfree.backends import reference_dots as dots
 from mulfree.backends import reference_norms as norms
 from mulfree.backends import reference_rows as rows
 from mulfree.backends import reference_words as word
+from mulfree.backends.reference_convolution import ReferenceConvolution
 from mulfree.backends.reference_formats import shorten, widen
 from mulfree.backends.reference_optimizers import ReferenceOptimizers
 from mulfree.backends.reference_random import random_words
@@ -45,7 +46,7 @@ _UNARY_GRAD = {
 }
 
 
-class ReferenceBackend(ReferenceOptimizers):
+class ReferenceBackend(ReferenceConvolution, ReferenceOptimizers):
     """Every kernel of the contract in torch integer operations and float additions."""
 
     name = "reference"

@@ -54,6 +54,7 @@ from mulfree.functional._algebra import (
 from mulfree.functional._attention import dropout, scaled_dot_product_attention
 from mulfree.functional._base2 import log_softmax2, softmax2
 from mulfree.functional._classes import cross_entropy, cross_entropy2, multi_margin_loss, nll_loss
+from mulfree.functional._convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from mulfree.functional._distances import (
     cosine_embedding_loss,
     cosine_similarity,
@@ -169,6 +170,12 @@ __all__ = [
     "celu",
     "chain_matmul",
     "clamp",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosh",
     "cosine_embedding_loss",
     "cosine_similarity",
