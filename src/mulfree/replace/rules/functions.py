@@ -7,13 +7,20 @@ from mulfree.policy import GroupName
 from mulfree.replace.rules._rule import direct, plain
 
 DIRECT: dict[GroupName, str] = {
-    "matmul": "linear bilinear",
-    "softmax": "logsumexp",
-    "norm": "layer_norm",
-    "activation": "gelu",
+    "matmul": """
+        linear bilinear matmul mm bmm mv dot vdot inner addmm addbmm addmv addr baddbmm chain_matmul multi_dot einsum
+        tensordot grouped_mm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
+    """,
+    "softmax": "logsumexp softmin",
+    "norm": "layer_norm rms_norm batch_norm group_norm instance_norm local_response_norm",
+    "activation": """
+        gelu sigmoid tanh silu mish elu celu selu leaky_relu prelu rrelu hardsigmoid hardswish softplus softsign
+        tanhshrink logsigmoid glu
+    """,
     "elementwise": """
         avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d lp_pool1d lp_pool2d
-        lp_pool3d interpolate upsample cosine_similarity pairwise_distance
+        lp_pool3d interpolate upsample embedding_bag cosine_similarity pairwise_distance normalize norm vector_norm
+        outer ger kron cross prod var std var_mean std_mean nanmean mean
     """,
     "loss": """
         cross_entropy nll_loss multi_margin_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss
@@ -23,14 +30,26 @@ DIRECT: dict[GroupName, str] = {
 }
 """By group; a name is that of the function here and in torch."""
 
-PLAIN = "dropout embedding embedding_bag adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
+PLAIN = "dropout embedding adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax amin abs sum"
 """Without options; they belong to the group elementwise."""
 
-ALIASES: dict[str, tuple[str, ...]] = {"cross_entropy": ("cross_entropy", "cross_entropy_loss")}
-"""Other names that torch has for them."""
+ALIASES: dict[str, tuple[str, ...]] = {
+    "cross_entropy": ("cross_entropy", "cross_entropy_loss"),
+    "logsigmoid": ("logsigmoid", "log_sigmoid"),
+    "sigmoid": ("sigmoid", "expit"),
+    "abs": ("abs", "absolute"),
+    "grouped_mm": ("grouped_mm",),
+}
+"""Names that torch has for them."""
+
+CLOSED = """
+    matmul mm bmm mv dot vdot inner addmm addbmm addmv addr baddbmm einsum tensordot outer ger kron cross prod
+    amax amin abs sum
+"""
+"""Integers in, integers out."""
 
 for _group, _names in DIRECT.items():
     for _name in _names.split():
-        direct(_group, getattr(MF, _name), *ALIASES.get(_name, (_name,)))
+        direct(_group, getattr(MF, _name), *ALIASES.get(_name, (_name,)), closed=_name in CLOSED.split())
 for _name in PLAIN.split():
-    plain("elementwise", getattr(MF, _name), _name)
+    plain("elementwise", getattr(MF, _name), *ALIASES.get(_name, (_name,)), closed=_name in CLOSED.split())

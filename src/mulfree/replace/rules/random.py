@@ -1,4 +1,4 @@
-"""Dropout and random numbers with a fraction, from random words."""
+"""Random numbers with a fraction, from random words, and the kinds of dropout that are compositions."""
 
 from __future__ import annotations
 
@@ -8,38 +8,122 @@ import torch
 from torch import Tensor
 
 import mulfree.functional as MF
+from mulfree.ops.constants import difference, product, quotient, root
 from mulfree.policy import Policy
 from mulfree.replace.rules._rule import rule
 
-_WORD_BITS = 24  # as many as a float32 mantissa holds
+_WORD_BITS = 24
+"""Random bits of a number: as many as a float32 mantissa holds."""
+_NORMAL_TERMS = 12
 
 
-def _fractions(*size: Any, **kwargs: Any) -> Tensor:
+def _fractions(shape: Any, dtype: torch.dtype | None, **options: Any) -> Tensor:
     """Uniform multiples of 2**-24 in [0, 1): a random word with its exponent moved, which is exact."""
-    dtype = kwargs.pop("dtype", None) or torch.get_default_dtype()
-    requires_grad = kwargs.pop("requires_grad", False)
-    words = torch.randint(1 << _WORD_BITS, *size, **kwargs)
-    return MF.mul(words.to(torch.float32), 2.0**-_WORD_BITS).to(dtype).requires_grad_(requires_grad)
+    requires_grad = options.pop("requires_grad", False)
+    for name in ("layout", "memory_format", "pin_memory"):
+        options.pop(name, None)
+    words = torch.randint(1 << _WORD_BITS, tuple(shape), **options).to(torch.float32)
+    return MF.mul(words, 2.0**-_WORD_BITS).to(dtype or torch.get_default_dtype()).requires_grad_(requires_grad)
+
+
+def _normal(shape: Any, dtype: torch.dtype | None, **options: Any) -> Tensor:
+    """Nearly normal: the sum of twelve uniform numbers less six has mean 0 and variance 1, and ends at +-6."""
+    requires_grad = options.pop("requires_grad", False)
+    uniform = _fractions((*shape, _NORMAL_TERMS), torch.float32, **options)
+    result: Tensor = MF.sum(uniform, -1) - _NORMAL_TERMS // 2
+    return result.to(dtype or torch.get_default_dtype()).requires_grad_(requires_grad)
+
+
+def _shape(size: tuple[Any, ...], options: dict[str, Any]) -> tuple[int, ...]:
+    given = options.pop("size", None)
+    if given is None:
+        given = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+    return tuple(given)
+
+
+def _as(input: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+    return {"dtype": input.dtype, "device": input.device} | {k: v for k, v in options.items() if v is not None}
 
 
 @rule("rand")
-def _rand(policy: Policy, *size: Any, **kwargs: Any) -> Tensor:
-    sizes = kwargs.pop("size", None)
-    if sizes is None:
-        sizes = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
-    return _fractions(tuple(sizes), **kwargs)
+def _rand(policy: Policy, *size: Any, **options: Any) -> Tensor:
+    shape = _shape(size, options)
+    return _fractions(shape, options.pop("dtype", None), **options)
 
 
 @rule("rand_like")
-def _rand_like(policy: Policy, input: Tensor, **kwargs: Any) -> Tensor:
-    kwargs.pop("memory_format", None)
-    dtype = kwargs.pop("dtype", None) or input.dtype
-    return _fractions(tuple(input.shape), dtype=dtype, device=kwargs.pop("device", None) or input.device, **kwargs)
+def _rand_like(policy: Policy, input: Tensor, **options: Any) -> Tensor:
+    return _fractions(input.shape, **_as(input, options))
+
+
+@rule("randn")
+def _randn(policy: Policy, *size: Any, **options: Any) -> Tensor:
+    shape = _shape(size, options)
+    return _normal(shape, options.pop("dtype", None), **options)
+
+
+@rule("randn_like")
+def _randn_like(policy: Policy, input: Tensor, **options: Any) -> Tensor:
+    return _normal(input.shape, **_as(input, options))
+
+
+@rule("normal")
+def _normal_of(policy: Policy, input: Tensor, mean: Any = 0.0, std: Any = 1.0, **options: Any) -> Tensor:
+    """``Tensor.normal_``."""
+    return MF.mul(_normal(input.shape, **_as(input, options)), std) + mean
+
+
+@rule("uniform")
+def _uniform(policy: Policy, input: Tensor, *bounds: float, **options: Any) -> Tensor:
+    """``Tensor.uniform_``."""
+    low, high = (*bounds, *(0.0, 1.0)[len(bounds) :])
+    low, high = options.pop("from", low), options.pop("to", high)
+    return MF.mul(_fractions(input.shape, **_as(input, options)), difference(high, low)) + low
+
+
+@rule("exponential")
+def _exponential(policy: Policy, input: Tensor, lambd: float = 1.0, **options: Any) -> Tensor:
+    """``Tensor.exponential_``: ``div(-log(1 - u), lambd)``."""
+    return MF.div(-MF.log(1 - _fractions(input.shape, **_as(input, options))), lambd)
 
 
 @rule("bernoulli")
 def _bernoulli(policy: Policy, input: Tensor, p: Any = None, *, generator: torch.Generator | None = None) -> Tensor:
-    """1 with probability p, which is rounded to a multiple of 2**-24; ``Tensor.bernoulli_`` passes here too."""
-    chance = input if p is None else p
-    words = _fractions(tuple(input.shape), dtype=torch.float32, device=input.device, generator=generator)
-    return (words < chance).to(input.dtype)
+    """1 with probability p, which is rounded up to a multiple of 2**-24; ``Tensor.bernoulli_`` passes here too."""
+    words = _fractions(input.shape, torch.float32, device=input.device, generator=generator)
+    return (words < (input if p is None else p)).to(input.dtype)
+
+
+def _channels(input: Tensor) -> Tensor:
+    """Ones, one for each channel: ``(batch, channels, 1, ...)``."""
+    return input.new_ones((*input.shape[:2], *(1 for _ in input.shape[2:])))
+
+
+@rule("feature_dropout")
+def _feature_dropout(policy: Policy, input: Tensor, p: float, train: bool) -> Tensor:
+    """Whole channels: ``mul(x, dropout(1))``."""
+    return MF.mul(input, MF.dropout(_channels(input), p)) if train and p else input
+
+
+@rule("alpha_dropout")
+def _alpha_dropout(policy: Policy, input: Tensor, p: float, train: bool) -> Tensor:
+    return _self_normalizing(input, torch.ones_like(input), p) if train and p else input
+
+
+@rule("feature_alpha_dropout")
+def _feature_alpha_dropout(policy: Policy, input: Tensor, p: float, train: bool) -> Tensor:
+    return _self_normalizing(input, _channels(input), p) if train and p else input
+
+
+_SATURATION = 1.7580993408473766
+"""scale * alpha of SELU (Klambauer et al., 2017)."""
+
+
+def _self_normalizing(input: Tensor, ones: Tensor, p: float) -> Tensor:
+    """Dropped entries become SELU's lower limit, then the affine map that keeps mean and variance."""
+    kept = difference(1.0, p)
+    spread = product(product(_SATURATION, _SATURATION), p)
+    scale = quotient(1.0, root(product(difference(spread, -1.0), kept)))
+    drop = torch.ones_like(input, dtype=torch.bool) & (MF.dropout(ones, p) == 0)
+    shift = product(product(scale, _SATURATION), p)
+    return MF.mul(input.masked_fill(drop, -_SATURATION), scale) + shift
