@@ -83,6 +83,28 @@ def rows(context: Context) -> Iterator[Case]:
     )
 
 
+def channels(context: Context) -> Iterator[Case]:
+    """Batch norm, forward and backward, by input, weight and bias."""
+    batch = context.size(128, 2)
+    x = context.normal(batch, 64, 32, 32).requires_grad_()
+    weight, bias = context.normal(64).requires_grad_(), context.normal(64).requires_grad_()
+    yield _round_trip(
+        f"batch_norm {batch}x64x32x32, forward + backward",
+        lambda x, weight, bias: MF.batch_norm(x, None, None, weight, bias, training=True),
+        lambda x, weight, bias: F.batch_norm(x, None, None, weight, bias, training=True),
+        (x, weight, bias),
+    )
+
+
+def activations(context: Context) -> Iterator[Case]:
+    """Activation functions, forward and backward."""
+    count = context.size(10**6, 10**4)
+    for name in ("gelu", "sigmoid", "silu", "tanh"):
+        theirs = getattr(torch, name, None) or getattr(F, name)
+        x = context.normal(count).requires_grad_()
+        yield _round_trip(f"{name} {count}, forward + backward", getattr(MF, name), theirs, (x,))
+
+
 def optimizer(context: Context) -> Iterator[Case]:
     """One AdamW step on one large parameter, beside torch's fused step."""
     count = context.size(10**7, 10**5)

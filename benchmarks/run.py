@@ -27,6 +27,8 @@ GROUPS: dict[str, Callable[[Context], Iterator[Case | Result]]] = {
     memory.GROUP: memory.results,
     "elementwise": pointwise.elementwise,
     "rows": pointwise.rows,
+    "channels": pointwise.channels,
+    "activations": pointwise.activations,
     "optimizer": pointwise.optimizer,
     "overhead": pointwise.overhead,
 }

@@ -1,7 +1,7 @@
 #include "elementwise.hpp"
 
-#include "activations.hpp"
 #include "gelu.hpp"
+#include "logistic.hpp"
 #include "random.hpp"
 
 namespace mulfree::MF_TARGET {
@@ -81,27 +81,27 @@ const Operation operations[] = {
     operation<Unary<log>>("log"),
     operation<Unary<sqrt>>("sqrt"),
     operation<Unary<gelu_fast>>("gelu"),
-    operation<Unary<sigmoid>>("sigmoid"),
-    operation<Unary<silu>>("silu"),
-    operation<Unary<tanh>>("tanh"),
+    operation<Unary<sigmoid_fast>>("sigmoid"),
+    operation<Unary<silu_fast>>("silu"),
+    operation<Unary<tanh_fast>>("tanh"),
     operation<Binary<exp2_grad>>("exp2_grad"),
     operation<Binary<log2_grad>>("log2_grad"),
     operation<Binary<d_exp<true>>>("exp_grad"),
     operation<Binary<d_log<true>>>("log_grad"),
     operation<Binary<d_sqrt<true>>>("sqrt_grad"),
     operation<Binary<d_gelu_fast<true>>>("gelu_grad"),
-    operation<Binary<d_sigmoid<true>>>("sigmoid_grad"),
-    operation<Binary<d_silu<true>>>("silu_grad"),
-    operation<Binary<d_tanh<true>>>("tanh_grad"),
+    operation<Binary<d_sigmoid_fast<true>>>("sigmoid_grad"),
+    operation<Binary<d_silu_fast<true>>>("silu_grad"),
+    operation<Binary<d_tanh_fast<true>>>("tanh_grad"),
     operation<Binary<exp2_grad_approximate>>("exp2_grad_approximate"),
     operation<Binary<log2_grad_approximate>>("log2_grad_approximate"),
     operation<Binary<d_exp<false>>>("exp_grad_approximate"),
     operation<Binary<d_log<false>>>("log_grad_approximate"),
     operation<Binary<d_sqrt<false>>>("sqrt_grad_approximate"),
     operation<Binary<d_gelu_fast<false>>>("gelu_grad_approximate"),
-    operation<Binary<d_sigmoid<false>>>("sigmoid_grad_approximate"),
-    operation<Binary<d_silu<false>>>("silu_grad_approximate"),
-    operation<Binary<d_tanh<false>>>("tanh_grad_approximate"),
+    operation<Binary<d_sigmoid_fast<false>>>("sigmoid_grad_approximate"),
+    operation<Binary<d_silu_fast<false>>>("silu_grad_approximate"),
+    operation<Binary<d_tanh_fast<false>>>("tanh_grad_approximate"),
 };
 
 }  // namespace
