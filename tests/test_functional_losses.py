@@ -56,6 +56,7 @@ class Case:
 
 
 X, Y, LOGS = normal(6, 7), normal(6, 7, seed=1), torch.log_softmax(normal(6, 7), 1)
+SOFT = torch.softmax(normal(6, 7, 2, seed=1), 1)
 CASES = [
     Case("mse_loss", (X, Y), gradients=2),
     Case("mse_loss", (X, Y), {"weight": uniform(6, 7)}, gradients=2),
