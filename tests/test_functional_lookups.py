@@ -195,8 +195,9 @@ def test_ratios_are_rounded_to_the_nearest(bits: int) -> None:
             found, power = ratios.rounded(numerator, denominator, bits)
             expected = numerator / denominator  # Python's quotient of integers is the nearest binary64 number
             if bits == 24:
-                low, high = (found - 1) / power, (found + 1) / power
-                assert abs(found / power - expected) <= min(abs(low - expected), abs(high - expected))
+                assert abs(found / power - expected) <= 2.0**-24 * expected
+                spare = max(0, found.bit_length() - 24)
+                assert found >> spare << spare == found
             else:
                 assert found / power == expected
     assert ratios.rounded(0, 5, 24) == (0, 1)
@@ -207,13 +208,8 @@ def test_ratios_are_rounded_to_the_nearest(bits: int) -> None:
 
 @pytest.mark.parametrize("derivative", DERIVATIVES)
 def test_bilinear_form(derivative: Any) -> None:
-    operands = [
-        whole(4, 5, 3),
-        torch.exp2(whole(4, 5, 2, seed=1)),
-        torch.exp2(whole(6, 3, 2, seed=2)),
-        whole(6, seed=3),
-    ]
-    operands[0] = torch.exp2(operands[0])
+    powers = [torch.exp2(whole(*shape, seed=i)) for i, shape in enumerate([(4, 5, 3), (4, 5, 2), (6, 3, 2)])]
+    operands = [*powers, whole(6, seed=3)]
     mine, theirs = ([x.clone().requires_grad_() for x in operands] for _ in range(2))
     with mulfree.audit() as audit:
         found = MF.bilinear(*mine, derivative=derivative)
@@ -233,7 +229,7 @@ TABLE, IMAGE = torch.ones(6, 3), torch.ones(1, 1, 4, 4)
 FLAT = torch.tensor([0, 1])
 ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: MF.embedding(FLAT, TABLE.double()), TypeError, "'weight'.*float64"),
-    (lambda: MF.embedding(torch.tensor([6]), TABLE), IndexError, ""),
+    (lambda: MF.embedding(torch.tensor([6]), TABLE), IndexError, "range"),
     (lambda: MF.embedding(FLAT, TABLE, scale_grad_by_freq=True, sparse=True), RuntimeError, "sparse"),
     (lambda: MF.embedding_bag(FLAT, TABLE), ValueError, "'offsets'"),
     (lambda: MF.embedding_bag(FLAT, TABLE, torch.tensor([1])), ValueError, "ascend from 0"),
