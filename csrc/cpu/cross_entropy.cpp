@@ -26,7 +26,7 @@ void cross_entropy_grad_rows(const float* grad, const float* x, const std::int64
     Int g = splat_from(grad + row), shift = splat_from(stats + 2 * row), whole = splat_from(stats + 2 * row + 1);
     Int d_other{}, d_target = negate(g);
     if (smoothing.smooth) {
-      Int level = level_of(shift, whole);
+      Int level = is_held(shift) ? find_shift(own, shape.n).largest : level_of(shift, whole);
       Int total = total_of_logs(own, shape.n, level);
       d_other = negate(d_mul<exact>(g, negate(total), splat(smoothing.by_class)));
       Int d_own = negate(d_mul<exact>(g, negate(subtract(splat_from(own + t), level)), splat(smoothing.by_target)));
@@ -51,7 +51,7 @@ void cross_entropy(const float* x, const std::int64_t* target, float* out, float
     Int whole = sum_powers(own, shape.n, shift);
     keep_stats(stats + 2 * row, shift.value, whole);
     if (target[row] == smoothing.ignore_index) return keep(out + row, Int{});
-    Int level = level_of(shift.value, whole);
+    Int level = level_of(shift, whole);
     Int loss = negate(subtract(splat_from(own + target[row]), level));
     if (smoothing.smooth) {
       Int total = negate(total_of_logs(own, shape.n, level));

@@ -10,6 +10,7 @@ constexpr std::int32_t kMantissa = 0x007fffff;
 constexpr std::int32_t kStep = 1 << 23;
 constexpr std::int32_t kOne = 0x3f800000;
 constexpr std::int32_t kMin = 0x00800000;
+constexpr std::int32_t kMax = 0x7f7fffff;
 constexpr std::int32_t kInf = 0x7f800000;
 constexpr std::int32_t kNan = 0x7fc00000;
 constexpr std::int32_t kTwo = 0x40000000;

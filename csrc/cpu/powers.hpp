@@ -17,9 +17,18 @@ constexpr std::int32_t kTameGrad = power_of_two(40);
 inline bool below(Int magnitudes, std::int32_t bound) { return !any(magnitudes >= bound); }
 
 struct Shift {
-  Int value;  // floor(max(x log2(e))), in every lane
+  Int value;    // floor(max(x log2(e))), in every lane
+  Int largest;  // max(x)
   bool tame;
 };
+
+// x log2(e), held at the largest finite magnitude where x is finite. Only rows that are not tame need holding.
+inline Int scaled(Int x) {
+  Int z = mul(x, splat(kLog2e));
+  return select(is_infinite(magnitude(z)) & ~is_infinite(magnitude(x)), sign_of(z) | splat(kMax), z);
+}
+
+inline bool is_held(Int shift) { return any(magnitude(shift) == splat(kMax)); }
 
 inline Shift find_shift(const float* x, std::int64_t n) {
   Int largest = splat(kInf | kSign), reach{};
@@ -35,9 +44,9 @@ inline Shift find_shift(const float* x, std::int64_t n) {
   }
   largest = flush(fold(largest, larger_float));
   reach = largest_lane(reach);
-  if (any(is_nan(reach))) return {splat(kNan), false};
-  Int shift = floor(mul(largest, splat(kLog2e)));
-  return {select(is_zero(magnitude(shift)), Int{}, shift), below(magnitude(largest), kTameRow)};
+  if (any(is_nan(reach))) return {splat(kNan), splat(kNan), false};
+  Int shift = floor(scaled(largest));
+  return {select(is_zero(magnitude(shift)), Int{}, shift), largest, below(magnitude(largest), kTameRow)};
 }
 
 // Whether a row with these forward results allows the tame forms.
@@ -47,7 +56,7 @@ inline bool is_tame(Int shift, Int whole) {
 
 struct GeneralPowers {
   Int shift;
-  Int argument(Int x) const { return subtract(mul(x, splat(kLog2e)), shift); }
+  Int argument(Int x) const { return subtract(scaled(x), shift); }
   Int operator()(Int x) const { return exp2(argument(x)); }
 };
 
@@ -96,6 +105,11 @@ inline Int d_power_tame(Int power, Int grad, Int x) {
 
 // (shift + log2(whole)) / log2(e)
 inline Int level_of(Int shift, Int whole) { return div(add(shift, log2(whole)), splat(kLog2e)); }
+
+// The same for a row, whose maximum itself stands in where it was held.
+inline Int level_of(const Shift& shift, Int whole) {
+  return is_held(shift.value) ? shift.largest : level_of(shift.value, whole);
+}
 
 // Gradient by the total of the powers of a gradient by the level.
 template <bool exact>

@@ -122,7 +122,7 @@ void log_softmax(const float* x, float* out, float* stats, RowsShape shape) {
     const float* own = x + row * shape.n;
     const Shift shift = find_shift(own, shape.n);
     Int whole = sum_powers(own, shape.n, shift);
-    Int level = level_of(shift.value, whole);
+    Int level = level_of(shift, whole);
     walk(shape.n, [&](std::int64_t i, auto span) {
       span.store(out + row * shape.n + i, subtract(span.load(own + i), level));
     });
@@ -138,9 +138,9 @@ void logsumexp(const float* x, float* out, float* stats, RowsShape shape) {
   for_rows(shape, [&](std::int64_t row) {
     const float* own = x + row * shape.n;
     Shift shift = find_shift(own, shape.n);
-    if (any(is_infinite(magnitude(shift.value)))) shift = {Int{}, false};
+    if (any(is_infinite(magnitude(shift.value)))) shift = {Int{}, shift.largest, false};
     Int whole = sum_powers(own, shape.n, shift);
-    keep(out + row, level_of(shift.value, whole));
+    keep(out + row, level_of(shift, whole));
     keep_stats(stats + 2 * row, shift.value, whole);
   });
 }

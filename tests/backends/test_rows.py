@@ -14,13 +14,14 @@ from torch import Tensor
 from mulfree.backends.contract import AdamWScalars, Backend
 from mulfree.backends.select import named
 from mulfree.numerics import rows, scalar
-from mulfree.numerics.formats import INF, ONE, SIGN
+from mulfree.numerics.formats import INF, MAX, ONE, SIGN
 from tests.backends import patterns
 from tests.backends.patterns import assert_same_bits, from_words, to_words
 
 EPS = 1e-5
 IGNORE = -100
 MASKED = SIGN | INF
+LOWEST = SIGN | MAX
 
 
 def _gaussian(n: int, source: random.Random) -> list[int]:
@@ -49,6 +50,10 @@ ROWS: dict[str, Callable[[int, random.Random], list[int]]] = {
     "constant": lambda n, source: [0x40A00000] * n,
     "zeros and denormals": lambda n, source: [source.choice((0, SIGN, 1, SIGN | 5)) for _ in range(n)],
     "wide": lambda n, source: to_words(patterns.log_uniform(n, source.getrandbits(30), -40, 40)),
+    "lowest numbers": lambda n, source: [LOWEST] * n,
+    "masked with lowest numbers": lambda n, source: [source.choice((LOWEST, x, x)) for x in _gaussian(n, source)],
+    "held": lambda n, source: [source.choice((0, SIGN)) | MAX - source.getrandbits(23) for _ in range(n)],
+    "held and masked": lambda n, source: [source.choice((MASKED, LOWEST, LOWEST + 5)) for _ in range(n)],
     "random bits": lambda n, source: [source.getrandbits(32) for _ in range(n)],
 }
 SMALL = [1, 2, 3, 31, 32, 33, 70]

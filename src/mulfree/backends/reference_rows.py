@@ -13,7 +13,7 @@ from mulfree.backends import reference_words as word
 from mulfree.backends.contract import AdamWScalars
 from mulfree.backends.reference_dots import total
 from mulfree.backends.reference_words import add, constant, div, exp2, flush, log2, mul, negate
-from mulfree.numerics.formats import INF, LOG2E, MAGNITUDE, NAN, ONE, SIGN, TWO
+from mulfree.numerics.formats import INF, LOG2E, MAGNITUDE, MAX, NAN, ONE, SIGN, TWO
 from mulfree.numerics.rows import smoothing_weights
 from mulfree.numerics.scalar import bits, is_zero
 
@@ -86,15 +86,21 @@ def _maximum(rows: Tensor) -> Tensor:
     return torch.where(word.is_nan(rows).any(dim=-1, keepdim=True), NAN, largest)
 
 
+def _scaled(rows: Tensor) -> Tensor:
+    """z = x log2(e), held at the largest finite magnitude where x is finite."""
+    z = mul(rows, constant(LOG2E, rows))
+    return torch.where(word.is_infinite(z) & ~word.is_infinite(rows), z & SIGN | MAX, z)
+
+
 def _powers(rows: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """z - shift and exp2(z - shift) with z = x log2(e)."""
-    arguments = add(mul(rows, constant(LOG2E, rows)), negate(shift))
+    arguments = add(_scaled(rows), negate(shift))
     return arguments, exp2(arguments)
 
 
 def _row_shift(rows: Tensor) -> Tensor:
     """floor(max(x log2(e))): what softmax subtracts before ``exp2``."""
-    return word.floor(_maximum(mul(rows, constant(LOG2E, rows))))
+    return word.floor(_maximum(_scaled(rows)))
 
 
 def softmax(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,9 +133,10 @@ def log_softmax_grad(grad: Tensor, rows: Tensor, stats: Tensor, exact: bool) -> 
 
 
 def _level(rows: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """(shift + log2(total)) / log2(e), and the total."""
+    """(shift + log2(total)) / log2(e), or the maximum itself where it was held; and the total."""
     whole = _column_total(_powers(rows, shift)[1])
-    return div(add(shift, log2(whole)), constant(LOG2E, rows)), whole
+    level = div(add(shift, log2(whole)), constant(LOG2E, rows))
+    return torch.where((shift & MAGNITUDE) == MAX, _maximum(rows), level), whole
 
 
 def logsumexp(rows: Tensor) -> tuple[Tensor, Tensor]:

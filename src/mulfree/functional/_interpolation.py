@@ -127,8 +127,6 @@ def _step(size: int, count: int, factor: float | None) -> tuple[int, int]:
 @lru_cache(maxsize=256)
 def _nearest_positions(size: int, count: int, factor: float | None, centred: bool) -> tuple[int, ...]:
     """floor(o * step), or floor((o + 1/2) * step), both in binary32 as torch has them."""
-    if count == size:
-        return tuple(range(size))
     numerator, denominator = ratios.rounded(*_step(size, count, factor), ratios.SINGLE)
     found = []
     for o in range(count):

@@ -17,6 +17,7 @@ from mulfree.numerics.formats import (
     INF,
     LOG2E,
     MAGNITUDE,
+    MAX,
     NAN,
     ONE,
     SIGMOID_MOST,
@@ -217,15 +218,21 @@ def _maximum(row: Row) -> int:
     return max((flush(x) for x in row), key=lambda x: -(x & MAGNITUDE) if x & SIGN else x)
 
 
+def scaled(x: int) -> int:
+    """z = x log2(e), held at the largest finite magnitude where x is finite: a mask may be the lowest number."""
+    z = mul(x, LOG2E)
+    return z & SIGN | MAX if is_infinite(z) and not is_infinite(x) else z
+
+
 def _powers(row: Row, shift: int) -> tuple[list[int], list[int]]:
     """z - shift and exp2(z - shift) with z = x log2(e)."""
-    arguments = [add(mul(x, LOG2E), negate(shift)) for x in row]
+    arguments = [add(scaled(x), negate(shift)) for x in row]
     return arguments, [exp2(z) for z in arguments]
 
 
 def row_shift(row: Row) -> int:
     """floor(max(x log2(e))): what softmax subtracts before ``exp2``; scaling by 2**-shift is exact."""
-    return scalar.floor(_maximum([mul(x, LOG2E) for x in row]))
+    return scalar.floor(_maximum([scaled(x) for x in row]))
 
 
 def softmax(row: Row) -> list[int]:
@@ -252,9 +259,15 @@ def _log_of_total(shift: int, whole: int) -> int:
     return add(shift, log2(whole))
 
 
+def _level(row: Row, shift: int) -> int:
+    """(shift + log2(total)) / log2(e); the maximum itself where it was held."""
+    if shift & MAGNITUDE == MAX:
+        return _maximum(row)
+    return div(_log_of_total(shift, total(_powers(row, shift)[1])), LOG2E)
+
+
 def log_softmax(row: Row) -> list[int]:
-    shift = row_shift(row)
-    level = div(_log_of_total(shift, total(_powers(row, shift)[1])), LOG2E)
+    level = _level(row, row_shift(row))
     return [add(x, negate(level)) for x in row]
 
 
@@ -270,8 +283,7 @@ def _finite_shift(row: Row) -> int:
 
 
 def logsumexp(row: Row) -> int:
-    shift = _finite_shift(row)
-    return div(_log_of_total(shift, total(_powers(row, shift)[1])), LOG2E)
+    return _level(row, _finite_shift(row))
 
 
 def logsumexp_grad(grad: int, row: Row, exact: bool) -> list[int]:

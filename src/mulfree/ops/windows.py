@@ -76,7 +76,7 @@ def _joined(ranges: Sequence[Ranges]) -> tuple[list[int], list[int], list[int]]:
 
 
 def _select(x: Tensor, dim: int, positions: Sequence[int]) -> Tensor:
-    """``x`` at ``positions`` of ``dim``; along the last one torch's ``gather`` is much quicker than ``index_select``."""
+    """``x`` at ``positions`` of ``dim``; along the last one ``gather`` is much quicker than ``index_select``."""
     index = torch.tensor(positions, dtype=torch.int64, device=x.device)
     if dim < x.dim() - 1:
         return x.index_select(dim, index)
