@@ -38,6 +38,16 @@ from mulfree.functional._grouped import grouped_mm
 from mulfree.functional._loss import cross_entropy, mse_loss
 from mulfree.functional._options import Derivative, Derivatives
 from mulfree.functional._products import linear, matmul
+from mulfree.functional._recurrent import (
+    gru,
+    gru_cell,
+    lstm,
+    lstm_cell,
+    rnn_relu,
+    rnn_relu_cell,
+    rnn_tanh,
+    rnn_tanh_cell,
+)
 from mulfree.functional._rows import layer_norm, log_softmax, logsumexp, softmax
 from mulfree.functional._sums import mean, sum
 
@@ -63,6 +73,8 @@ __all__ = [
     "gelu",
     "ger",
     "grouped_mm",
+    "gru",
+    "gru_cell",
     "inner",
     "kron",
     "layer_norm",
@@ -71,6 +83,8 @@ __all__ = [
     "log2",
     "log_softmax",
     "logsumexp",
+    "lstm",
+    "lstm_cell",
     "matmul",
     "mean",
     "mm",
@@ -80,6 +94,10 @@ __all__ = [
     "mv",
     "outer",
     "pow",
+    "rnn_relu",
+    "rnn_relu_cell",
+    "rnn_tanh",
+    "rnn_tanh_cell",
     "scaled_dot_product_attention",
     "softmax",
     "sqrt",
