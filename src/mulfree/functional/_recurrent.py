@@ -17,6 +17,7 @@ from mulfree.functional._attention import dropout as dropped
 from mulfree.functional._options import Derivative, ProductOptions, are_exact, is_exact, offset
 from mulfree.functional._products import linear
 from mulfree.ops.cells import CELLS, GRU, LSTM, RNN_RELU, RNN_TANH
+from mulfree.ops.checks import check_float
 from mulfree.ops.recurrent import recurrent
 
 _TAIL = ("has_biases", "num_layers", "dropout", "train", "bidirectional")
@@ -127,7 +128,7 @@ def _bound(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[di
 def _layers(kind: int, given: dict[str, Any], options: RecurrentOptions) -> tuple[Tensor, Tensor, Tensor]:
     packed = "data" in given
     x: Tensor = given["data"] if packed else given["input"]
-    dtype = x.dtype
+    dtype = check_float("recurrent layers", "data" if packed else "input", x)
     states = list(given["hx"]) if kind == LSTM else [given["hx"], given["hx"].detach()]
     per_layer, directions = _parameters(kind, given)
     if packed:
@@ -147,7 +148,7 @@ def _layers(kind: int, given: dict[str, Any], options: RecurrentOptions) -> tupl
             rows = dropped(rows, given["dropout"])
         if place % directions == 0:
             source, outputs = rows, []
-        one = [None if w is None else w.float() for w in weights]
+        one = _widened(weights, dtype)
         output, *state = _direction(kind, source, h0[place], c0[place], one, sizes, place % directions == 1, options)
         outputs.append(output)
         last.append(state)
@@ -173,6 +174,14 @@ def _parameters(kind: int, given: dict[str, Any]) -> tuple[list[list[Tensor | No
         [*group[:2], *(group[2:4] if basic == 4 else (None, None)), group[basic] if projected else None]
         for group in groups
     ], directions
+
+
+def _widened(weights: Sequence[Tensor | None], dtype: torch.dtype) -> list[Tensor | None]:
+    """The weights as float32; they must be of the input's ``dtype``."""
+    for w in weights:
+        if w is not None and w.dtype is not dtype:
+            raise TypeError(f"recurrent layers: weights must be {dtype} like the input, got {w.dtype}")
+    return [None if w is None else w.float() for w in weights]
 
 
 def _check_states(kind: int, states: list[Tensor], count: int, batch: int, x: Tensor) -> None:
@@ -231,8 +240,8 @@ def _cell(
 ) -> tuple[Tensor, Tensor]:
     batched = x.dim() == 2
     x, h, c = (t if batched else t.unsqueeze(0) for t in (x, h, c))
-    wide = [None if w is None else w.float() for w in (*weights, None)]
-    if x.dtype is not h.dtype:
+    wide = _widened([*weights, None], x.dtype)
+    if check_float("recurrent cells", "input", x) is not h.dtype:
         raise TypeError(f"recurrent cells: the states must be {x.dtype} like the input, got {h.dtype}")
     _, *states = _direction(kind, x.float(), h.float(), c.float(), wide, (x.shape[0],), False, options)
     h, c = (state.to(x.dtype) if batched else state.squeeze(0).to(x.dtype) for state in states)
