@@ -15,6 +15,7 @@ import mulfree as mf
 import mulfree.functional as MF
 from mulfree.backends.select import named
 from mulfree.functional import Derivative
+from mulfree.functional import _recurrent_plain as plain
 from mulfree.numerics import rows, scalar
 from mulfree.numerics.formats import LOG2E, ONE
 from mulfree.ops import gates
@@ -174,6 +175,34 @@ def test_dropout_between_layers() -> None:
     assert same_bits(found, second)
     module.eval()
     assert not same_bits(found, call("lstm", module, x, h, c)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_operations_are_those_of_torch(kind: str) -> None:
+    """Without a mode the decomposition is torch's network up to rounding, packed batches and projections included."""
+    torch.manual_seed(10)
+    options = {"proj_size": 2} if kind == "lstm" else {}
+    module = MODULES[kind](3, 4, num_layers=2, bidirectional=True, **options)
+    h, c = torch.randn(4, 4, options.get("proj_size", 4)), torch.randn(4, 4, 4)
+    packed = pack_padded_sequence(torch.randn(6, 4, 3), torch.tensor([6, 4, 4, 1]))
+    state: Any = (h, c) if kind == "lstm" else h
+    settings = (True, 2, 0.0, False, True)
+    data, *last = getattr(plain, kind)(packed.data, packed.batch_sizes, state, weights_of(module), *settings)
+    expected, ends = module(packed, state)
+    assert torch.allclose(data, expected.data, atol=1e-5)
+    for mine, theirs in zip(last, ends if kind == "lstm" else (ends,), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_cells_are_those_of_torch(kind: str) -> None:
+    torch.manual_seed(11)
+    weights = weights_of(MODULES[kind](3, 4))
+    x, h, c = torch.randn(2, 3), torch.randn(2, 4), torch.randn(2, 4)
+    state: Any = (h, c) if kind == "lstm" else h
+    found, expected = (getattr(place, f"{kind}_cell")(x, state, *weights) for place in (plain, torch))
+    for mine, theirs in zip(*((r if kind == "lstm" else (r,)) for r in (found, expected)), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-5)
 
 
 @pytest.mark.parametrize("batched", [True, False])

@@ -25,6 +25,13 @@ _PADDED = ("input", "hx", "params", *_TAIL, "batch_first")
 _PACKED = ("data", "batch_sizes", "hx", "params", *_TAIL)
 
 
+States = tuple[Tensor, Tensor, Tensor]
+"""Output, last hidden state, last cell state."""
+
+Direction = Callable[[int, Tensor, Tensor, Tensor, list[Tensor | None], tuple[int, ...], bool], States]
+"""One layer in one direction: kind, rows of the input, h0, c0, weights as in ``_parameters``, sizes, reversed."""
+
+
 class RecurrentOptions(ProductOptions, total=False):
     """Keyword arguments of the recurrent functions."""
 
@@ -49,13 +56,14 @@ def lstm(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Tensor]:
     Raises:
         RuntimeError: shapes or counts that do not agree.
     """
-    output, h, c = _layers(LSTM, *_bound("lstm", args, kwargs))
-    return output, h, c
+    given, options = bound("lstm", args, kwargs)
+    return layers(LSTM, given, _direction_with(options), dropped)
 
 
 def _states_only(kind: int, name: str, formula: str) -> Callable[..., tuple[Tensor, Tensor]]:
     def function(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        return _layers(kind, *_bound(name, args, kwargs))[:2]
+        given, options = bound(name, args, kwargs)
+        return layers(kind, given, _direction_with(options), dropped)[:2]
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"``torch.{name}``: {formula}. Forms and options as ``lstm``; ``hx`` is h0, no cell states."
@@ -107,7 +115,7 @@ gru_cell, rnn_tanh_cell, rnn_relu_cell = (
 )
 
 
-def _bound(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], RecurrentOptions]:
+def bound(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], RecurrentOptions]:
     """The arguments by name, and the options."""
     keys = RecurrentOptions.__annotations__
     options: Any = {key: value for key, value in kwargs.items() if key in keys}
@@ -125,7 +133,17 @@ def _bound(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[di
     return found | named, options
 
 
-def _layers(kind: int, given: dict[str, Any], options: RecurrentOptions) -> tuple[Tensor, Tensor, Tensor]:
+def _direction_with(options: RecurrentOptions) -> Direction:
+    def direction(*args: Any) -> States:
+        return _direction(*args, options)
+
+    return direction
+
+
+def layers(
+    kind: int, given: dict[str, Any], direction: Direction, dropout: Callable[[Tensor, float], Tensor]
+) -> States:
+    """All layers and directions, each by ``direction``, from the arguments by name; computed in float32."""
     packed = "data" in given
     x: Tensor = given["data"] if packed else given["input"]
     dtype = check_float("recurrent layers", "data" if packed else "input", x)
@@ -145,11 +163,11 @@ def _layers(kind: int, given: dict[str, Any], options: RecurrentOptions) -> tupl
     rows, last = rows.float(), []
     for place, weights in enumerate(per_layer):
         if place % directions == 0 and place and given["train"] and given["dropout"]:
-            rows = dropped(rows, given["dropout"])
+            rows = dropout(rows, given["dropout"])
         if place % directions == 0:
             source, outputs = rows, []
         one = _widened(weights, dtype)
-        output, *state = _direction(kind, source, h0[place], c0[place], one, sizes, place % directions == 1, options)
+        output, *state = direction(kind, source, h0[place], c0[place], one, sizes, place % directions == 1)
         outputs.append(output)
         last.append(state)
         if place % directions == directions - 1:
@@ -201,7 +219,7 @@ def _direction(
     sizes: tuple[int, ...],
     reverse: bool,
     options: RecurrentOptions,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> States:
     w_ih, w_hh, b_ih, b_hh, w_hr = weights
     assert w_ih is not None
     assert w_hh is not None
