@@ -8,6 +8,7 @@ the products only. ``cell_derivative`` is that of the cells where it differs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Unpack
 
 import torch
@@ -57,13 +58,13 @@ def lstm(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Tensor]:
         RuntimeError: shapes or counts that do not agree.
     """
     given, options = bound("lstm", args, kwargs)
-    return layers(LSTM, given, _direction_with(options), dropped)
+    return layers(LSTM, given, partial(_direction, options=options), dropped)
 
 
 def _states_only(kind: int, name: str, formula: str) -> Callable[..., tuple[Tensor, Tensor]]:
     def function(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         given, options = bound(name, args, kwargs)
-        return layers(kind, given, _direction_with(options), dropped)[:2]
+        return layers(kind, given, partial(_direction, options=options), dropped)[:2]
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"``torch.{name}``: {formula}. Forms and options as ``lstm``; ``hx`` is h0, no cell states."
@@ -131,13 +132,6 @@ def bound(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dic
     if found.keys() & named.keys() or (found | named).keys() != set(names):
         raise TypeError(f"{name}() takes {', '.join(names)}, got {', '.join([*found, *named])}")
     return found | named, options
-
-
-def _direction_with(options: RecurrentOptions) -> Direction:
-    def direction(*args: Any) -> States:
-        return _direction(*args, options)
-
-    return direction
 
 
 def layers(
