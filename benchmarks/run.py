@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
 
-from benchmarks import matmul, memory, pointwise, report
+from benchmarks import matmul, memory, networks, pointwise, report
 from benchmarks.harness import Budget, Case, Context, Result, WrongResultError, evaluate
 
 PRINTED_WIDTH = 140
@@ -30,6 +30,8 @@ GROUPS: dict[str, Callable[[Context], Iterator[Case | Result]]] = {
     "channels": pointwise.channels,
     "activations": pointwise.activations,
     "optimizer": pointwise.optimizer,
+    "attention": networks.attention,
+    "recurrent": networks.recurrent,
     "overhead": pointwise.overhead,
 }
 

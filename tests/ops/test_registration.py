@@ -37,6 +37,20 @@ def convolutions() -> list[tuple[str, tuple[Any, ...]]]:
     ]
 
 
+def recurrent() -> list[tuple[str, tuple[Any, ...]]]:
+    """An LSTM with a projection on a packed batch, a GRU backwards."""
+    h, numbers = tensor(2, 2, grad=True), ((2, 2, 1), False, 23, 0, False, True, True)
+    lstm = tensor(5, 12, grad=True), h, tensor(2, 3, grad=True), tensor(12, 2, grad=True), None, tensor(2, 3, grad=True)
+    state = tensor(2, 4, grad=True)
+    gru = tensor(6, 12, grad=True), state, state.detach(), tensor(12, 4, grad=True), tensor(12, grad=True), None
+    plain = tensor(5, 12), tensor(12, 2), tensor(2, 3), tensor(5, 12), tensor(5, 2), tensor(5, 3)
+    return [
+        ("recurrent", (*lstm, 0, *numbers)),
+        ("recurrent", (*gru, 1, (2, 2, 2), True, 9, 5, False, False, False)),
+        ("recurrent_grad", (tensor(5, 2), tensor(2, 2), tensor(2, 3), *plain, 0, *numbers)),
+    ]
+
+
 def samples() -> list[tuple[str, tuple[Any, ...]]]:
     x, row, grad = tensor(3, 5, grad=True), tensor(5, grad=True), tensor(3, 5)
     plain, target, stats = x.detach(), torch.tensor([1, -100, 4]), tensor(3, 2)
@@ -66,6 +80,7 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
     return [
         ("mul", (x, row, 0, False, True)),
         ("mul", (half, torch.tensor(2.0), 7, True, False)),
+        *recurrent(),
         ("mul_grad", (grad, x, row, 0)),
         ("div", (x, row, True, False)),
         ("div", (half, half, False, False)),

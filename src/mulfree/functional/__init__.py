@@ -128,6 +128,16 @@ from mulfree.functional._pooling import (
     lp_pool3d,
 )
 from mulfree.functional._products import linear, matmul
+from mulfree.functional._recurrent import (
+    gru,
+    gru_cell,
+    lstm,
+    lstm_cell,
+    rnn_relu,
+    rnn_relu_cell,
+    rnn_tanh,
+    rnn_tanh_cell,
+)
 from mulfree.functional._regression import (
     gaussian_nll_loss,
     huber_loss,
@@ -202,6 +212,8 @@ __all__ = [
     "glu",
     "group_norm",
     "grouped_mm",
+    "gru",
+    "gru_cell",
     "hardsigmoid",
     "hardswish",
     "hinge_embedding_loss",
@@ -231,6 +243,8 @@ __all__ = [
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
+    "lstm",
+    "lstm_cell",
     "margin_ranking_loss",
     "matmul",
     "max_pool1d",
@@ -258,6 +272,10 @@ __all__ = [
     "prod",
     "reciprocal",
     "rms_norm",
+    "rnn_relu",
+    "rnn_relu_cell",
+    "rnn_tanh",
+    "rnn_tanh_cell",
     "rrelu",
     "rsqrt",
     "rsub",
