@@ -1,7 +1,8 @@
 """Averages over processes without multiplication: sums by ``all_reduce``, one PAD by the number of processes.
 
-PyTorch's own reductions multiply gradients by 1 / world size, or divide them; here the division is PAD, which is
-exact for powers of two. Every process divides the same sum, so parameters stay the same, bit for bit, on all of them.
+PyTorch's own reductions multiply gradients by 1 / world size, or divide them; here the division is PAD, which is exact
+for powers of two. The order of a sum over more than two processes is that of the communication. Every process divides
+the same sum, so parameters stay the same, bit for bit, on all of them.
 """
 
 # No postponed annotations: DistributedDataParallel reads those of a hook.
