@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
 
 
-def average_hook(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Future[Tensor]:
+def average_hook(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Future[Tensor]:  # type: ignore[name-defined]
     """Communication hook of ``DistributedDataParallel``: gradients become ``div(sum over processes, processes)``.
 
     Example:
@@ -34,7 +34,7 @@ def average_hook(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Fu
         TypeError: another dtype; raised in the backward pass.
     """
     processes = dist.get_world_size(group)
-    future = dist.all_reduce(bucket.buffer(), group=group, async_op=True).get_future()
+    future: Future[list[Tensor]] = dist.all_reduce(bucket.buffer(), group=group, async_op=True).get_future()
 
     def divided(done: Future[list[Tensor]]) -> Tensor:
         return _divide(done.value()[0], processes)

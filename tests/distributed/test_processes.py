@@ -77,6 +77,11 @@ def test_without_the_hook_torch_multiplies() -> None:
         assert result["multiplying"]
 
 
+def test_sharded_gradients_are_not_clipped() -> None:
+    for result in run("sharded", 2):
+        assert "sharded" in result["clipping"]
+
+
 def test_errors() -> None:
     with pytest.raises(TypeError, match="fully_shard"):
         mulfree.distributed.average_fully_sharded(torch.nn.Linear(2, 2))  # type: ignore[arg-type]

@@ -110,7 +110,15 @@ def sharded(rank: int, size: int) -> dict[str, Any]:
         single.step()
         weights = [p.full_tensor() for p in model.parameters()]  # type: ignore[operator]
         same_parameters &= all(_same(p, q) for p, q in zip(weights, alone.parameters(), strict=True))
-    return _report(audit, same_gradients, same_parameters, weights)
+    return _report(audit, same_gradients, same_parameters, weights) | {"clipping": _error_of_clipping(model)}
+
+
+def _error_of_clipping(model: nn.Module) -> str:
+    try:
+        mf.optim.clip_grad_norm_(model.parameters(), 1.0)
+    except NotImplementedError as error:
+        return str(error)
+    return "none"
 
 
 CASES: dict[str, Callable[[int, int], dict[str, Any]]] = {
