@@ -12,7 +12,7 @@ import mulfree.functional as MF
 from benchmarks.harness import Case, Context, Rival, require_close, require_same_bits
 from benchmarks.matmul import WORST_PRODUCT
 from mulfree.backends.select import backend
-from mulfree.optim import AdamW
+from mulfree.optim import SGD, Adam, AdamW
 
 SAMPLE = 100_000
 """Entries of an elementwise result that are checked."""
@@ -105,33 +105,52 @@ def activations(context: Context) -> Iterator[Case]:
         yield _round_trip(f"{name} {count}, forward + backward", getattr(MF, name), theirs, (x,))
 
 
+_OPTIMIZERS: tuple[tuple[str, type[torch.optim.Optimizer], type[torch.optim.Optimizer], dict[str, float]], ...] = (
+    ("AdamW", AdamW, torch.optim.AdamW, {"lr": 1e-3, "weight_decay": 0.01}),
+    ("Adam", Adam, torch.optim.Adam, {"lr": 1e-3, "weight_decay": 0.01}),
+    ("SGD with momentum", SGD, torch.optim.SGD, {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4}),
+)
+
+
 def optimizer(context: Context) -> Iterator[Case]:
-    """One AdamW step on one large parameter, beside torch's fused step."""
+    """One step on one large parameter, beside torch's fused step."""
     count = context.size(10**7, 10**5)
     start, grad = context.normal(count), context.normal(count)
+    for name, ours, theirs, options in _OPTIMIZERS:
+        yield _step(context, name, ours, theirs, options, start, grad)
 
+
+def _step(
+    context: Context,
+    name: str,
+    ours: Callable[..., torch.optim.Optimizer],
+    theirs: Callable[..., torch.optim.Optimizer],
+    options: dict[str, float],
+    start: Tensor,
+    grad: Tensor,
+) -> Case:
     def parameter(values: Tensor, gradient: Tensor) -> torch.nn.Parameter:
         result = torch.nn.Parameter(values.clone())
         result.grad = gradient.clone()
         return result
 
+    count = start.numel()
     mine, other = parameter(start, grad), parameter(start, grad)
-    ours = AdamW([mine], lr=1e-3, weight_decay=0.01)
-    theirs = torch.optim.AdamW([other], lr=1e-3, weight_decay=0.01, fused=True)
+    stepping, rival = ours([mine], **options), theirs([other], **options, fused=True)
 
     def verify() -> None:
         chosen = torch.randint(count, (SAMPLE,), generator=context.generator)
         sample = parameter(start[chosen], grad[chosen])
-        ours.step()
-        ours.step()
+        stepping.step()
+        stepping.step()
         with backend("reference"):
-            expected = AdamW([sample], lr=1e-3, weight_decay=0.01)
+            expected = ours([sample], **options)
             expected.step()
             expected.step()
-        require_same_bits("AdamW", mine.detach()[chosen], sample.detach())
+        require_same_bits(name, mine.detach()[chosen], sample.detach())
 
-    rival = Rival("torch, fused", theirs.step, 1.0)
-    yield Case(f"AdamW step, {count} parameters", "normal", ours.step, (rival,), verify)
+    work = f"{name} step, {count} parameters"
+    return Case(work, "normal", stepping.step, (Rival("torch, fused", rival.step, 1.0),), verify)
 
 
 def overhead(context: Context) -> Iterator[Case]:

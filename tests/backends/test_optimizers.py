@@ -59,9 +59,10 @@ RMSPROP = [
 ]
 LION = [words(lr=1e-4, beta1=0.9, beta2=0.99, decay=1e-6), words(lr=2, beta1=0, beta2=0.5, decay=0)]
 KINDS = ["usual", "specials", "wide", "tame"]
-SIZES = [0, 1, 31, 301]
 
-cases = pytest.mark.parametrize(("kind", "n"), [(kind, n) for kind in KINDS for n in SIZES])
+cases = pytest.mark.parametrize(
+    ("kind", "n"), [*((kind, 301) for kind in KINDS), ("usual", 0), ("tame", 1), ("tame", 31)]
+)
 
 
 def _compare(state: State, grad: Tensor, expected: list[Tensor]) -> None:

@@ -15,6 +15,8 @@ from mulfree.numerics import rows, scalar
 _IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
 """torch's choices between implementations; here there is one."""
 
+_PLAIN = frozenset({Tensor, torch.nn.Parameter})
+
 correction = lru_cache(maxsize=256)(rows.adamw_correction)
 
 
@@ -99,6 +101,8 @@ class PAOptimizer(torch.optim.Optimizer):
         pairs = [(param, param.grad) for param in group["params"] if param.grad is not None]
         if any(grad.layout is not torch.strided for _, grad in pairs):
             raise RuntimeError(f"{type(self).__name__}: sparse gradients are not supported")
+        if any(getattr(param, "placements", None) != getattr(grad, "placements", None) for param, grad in pairs):
+            raise RuntimeError(f"{type(self).__name__}: gradients must be sharded as their parameters are")
         return [param for param, _ in pairs], [-grad if group["maximize"] else grad for _, grad in pairs]
 
     def _averages(self, params: list[Tensor], *names: str) -> list[list[Tensor]]:
@@ -120,6 +124,21 @@ class PAOptimizer(torch.optim.Optimizer):
         if steps:
             torch._foreach_add_(steps, 1)
         return [int(step.item()) for step in steps]
+
+
+def on_shards(step: Callable[..., None]) -> Callable[..., None]:
+    """``step`` with, for each DTensor in its lists, what this process holds of it: steps are elementwise."""
+
+    def run(*arguments: Any) -> None:
+        step(*(_shards(argument) if isinstance(argument, list) else argument for argument in arguments))
+
+    return run
+
+
+def _shards(tensors: list[Tensor]) -> list[Tensor]:
+    if _PLAIN.issuperset(map(type, tensors)):
+        return tensors
+    return [x.to_local() if hasattr(x, "to_local") else x for x in tensors]
 
 
 def grouped(keys: Iterable[int], *columns: list[Tensor]) -> dict[int, list[list[Tensor]]]:

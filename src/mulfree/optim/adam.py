@@ -9,7 +9,9 @@ from torch.optim.optimizer import ParamsT
 
 from mulfree.numerics import scalar
 from mulfree.ops.optimizers import adam_, adamw_
-from mulfree.optim._base import PAOptimizer, correction, grouped, word
+from mulfree.optim._base import PAOptimizer, correction, grouped, on_shards, word
+
+_adam, _adamw = on_shards(adam_), on_shards(adamw_)
 
 
 class Adam(PAOptimizer):
@@ -79,6 +81,6 @@ class Adam(PAOptimizer):
         for step, lists in steps.items():
             scalars = (lr, beta1, beta2, eps, decay, correction(beta1, step), correction(beta2, step))
             if group["amsgrad"] or penalty:
-                adam_(*lists, *scalars, penalty)
+                _adam(*lists, *scalars, penalty)
             else:
-                adamw_(*lists[:4], *scalars)
+                _adamw(*lists[:4], *scalars)

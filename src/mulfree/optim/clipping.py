@@ -71,7 +71,7 @@ def get_total_norm(
     if not norm_type > 0.0:
         raise ValueError(f"get_total_norm(): norm_type must be positive, got {norm_type}")
     several = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    _refuse_sparse("get_total_norm", several)
+    _check_layout("get_total_norm", several)
     several = [x.float() for x in several if x.numel()]
     norm = _norm(several, norm_type) if several else torch.tensor(0.0)
     if error_if_nonfinite and not bool(torch.isfinite(norm)):
@@ -124,11 +124,13 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     several = [parameters] if isinstance(parameters, Tensor) else parameters
     gradients = [p.grad for p in several if p.grad is not None]
-    _refuse_sparse("clipping", gradients)
+    _check_layout("clipping", gradients)
     return gradients
 
 
-def _refuse_sparse(operation: str, tensors: list[Tensor]) -> None:
+def _check_layout(operation: str, tensors: list[Tensor]) -> None:
+    if any(hasattr(x, "placements") for x in tensors):
+        raise NotImplementedError(f"{operation}: gradients sharded over processes (DTensor) are not supported")
     if any(x.layout is not torch.strided for x in tensors):
         raise RuntimeError(f"{operation}: sparse gradients are not supported")
 

@@ -9,7 +9,9 @@ from torch.optim.optimizer import ParamsT
 
 from mulfree.numerics import scalar
 from mulfree.ops.optimizers import lion_
-from mulfree.optim._base import PAOptimizer, word
+from mulfree.optim._base import PAOptimizer, on_shards, word
+
+_lion = on_shards(lion_)
 
 
 class Lion(PAOptimizer):
@@ -52,4 +54,4 @@ class Lion(PAOptimizer):
         params, grads = self._with_gradients(group)
         lr, beta1, beta2, weight_decay = map(word, (group["lr"], *group["betas"], group["weight_decay"]))
         (averages,) = self._averages(params, "exp_avg")
-        lion_(params, grads, averages, lr, beta1, beta2, scalar.mul(lr, weight_decay))
+        _lion(params, grads, averages, lr, beta1, beta2, scalar.mul(lr, weight_decay))

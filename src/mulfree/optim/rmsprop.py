@@ -9,7 +9,9 @@ from torch.optim.optimizer import ParamsT
 
 from mulfree.numerics import scalar
 from mulfree.ops.optimizers import rmsprop_
-from mulfree.optim._base import PAOptimizer, word
+from mulfree.optim._base import PAOptimizer, on_shards, word
+
+_rmsprop = on_shards(rmsprop_)
 
 
 class RMSprop(PAOptimizer):
@@ -76,4 +78,4 @@ class RMSprop(PAOptimizer):
         has_momentum = not scalar.is_zero(scalars[-1])
         buffers = self._averages(params, "momentum_buffer")[0] if has_momentum else []
         self._count_steps(params)
-        rmsprop_(params, grads, squares, means, buffers, *scalars)
+        _rmsprop(params, grads, squares, means, buffers, *scalars)

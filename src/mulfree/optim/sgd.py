@@ -11,7 +11,9 @@ from mulfree.numerics import scalar
 from mulfree.numerics.formats import ONE
 from mulfree.numerics.number import PA
 from mulfree.ops.optimizers import sgd_
-from mulfree.optim._base import PAOptimizer, grouped, word
+from mulfree.optim._base import PAOptimizer, grouped, on_shards, word
+
+_sgd = on_shards(sgd_)
 
 
 class SGD(PAOptimizer):
@@ -72,11 +74,11 @@ class SGD(PAOptimizer):
         params, grads = self._with_gradients(group)
         lr, momentum, weight_decay = (word(group[name]) for name in ("lr", "momentum", "weight_decay"))
         if scalar.is_zero(momentum):
-            sgd_(params, grads, [], lr, 0, ONE, weight_decay, False)
+            _sgd(params, grads, [], lr, 0, ONE, weight_decay, False)
             return
         # The first step is that of a buffer of zeros and no dampening.
         rest = (1 - PA(float(group["dampening"]))).word
         rests = [ONE if self.state[param].get("momentum_buffer") is None else rest for param in params]
         (buffers,) = self._averages(params, "momentum_buffer")
         for share, lists in grouped(rests, params, grads, buffers).items():
-            sgd_(*lists, lr, momentum, share, weight_decay, group["nesterov"])
+            _sgd(*lists, lr, momentum, share, weight_decay, group["nesterov"])
