@@ -10,7 +10,7 @@ import pytest
 
 from mulfree.audit import disassembly
 from mulfree.audit.disassembly import DisassemblerError, disassemble, objdump, parse_listing
-from mulfree.audit.instructions import FORBIDDEN, classify_instruction, inspect, inspect_library, target_of
+from mulfree.audit.instructions import FORBIDDEN, classify_instruction, inspect, inspect_library, kernel_of, target_of
 
 BAD, GOOD = "_ZN7mulfree4avx23badEff", "_ZN7mulfree8baseline4goodEff"
 
@@ -77,6 +77,16 @@ def test_symbols() -> None:
     assert target_of("_ZN7mulfree4wide12matmulE") == "wide"
     assert target_of("_ZN7mulfree7currentEv") is None
     assert target_of("sqrtf") is None
+
+
+def test_kernels() -> None:
+    assert kernel_of("_ZN7mulfree4avx210layer_normEPKfS2_S2_PfS3_NS_9RowsShapeEii") == "layer_norm"
+    assert kernel_of("_ZN7mulfree6avx51212_GLOBAL__N_111softmax_rowEPKfPfS4_l") == "softmax_row"
+    assert (
+        kernel_of("_ZZN7mulfree4wide12_GLOBAL__N_111softmax_rowEPKfPfS4_lENKUllT_E_clIKNS0_3RowEEEDalS6_")
+        == "softmax_row"
+    )
+    assert kernel_of("_ZNSt6vectorIN7mulfree4avx23RowESaIS2_EE4pushEv") == "other"
 
 
 def test_listing() -> None:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from torch.utils.data import DataLoader, Dataset
 
 from mulfree import audit
 
@@ -24,6 +25,10 @@ def _step(make: Callable[[list[Tensor]], torch.optim.Optimizer]) -> None:
     x = _leaf()
     x.grad = torch.ones_like(x)
     make([x]).step()
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return x * 2
 
 
 TRAPS: dict[str, tuple[Callable[[], object], str]] = {
@@ -42,7 +47,6 @@ TRAPS: dict[str, tuple[Callable[[], object], str]] = {
     "foreach optimizer": (lambda: _step(lambda p: torch.optim.SGD(p, 0.1, foreach=True)), "aten::_foreach_add_"),
     "foreach products": (lambda: torch._foreach_mul([torch.ones(3)], 2.0), "aten::_foreach_mul"),
     "checkpoint": (lambda: checkpoint(lambda x: x * 2, _leaf(), use_reentrant=False), "aten::mul"),
-    "script": (lambda: _scripted()(torch.ones(3)), "aten::mul"),
     "data of a parameter": (lambda: _leaf().data.mul_(0.5), "aten::mul_"),
     "gradient hook": (lambda: _hooked().sum().backward(), "aten::mul"),
 }
@@ -54,18 +58,20 @@ def _hooked() -> Tensor:
     return x + 1
 
 
-def _scripted() -> Callable[[Tensor], Tensor]:
-    graph = torch.jit.trace(lambda x: x * 2, torch.ones(3), check_trace=False)
-    return graph  # type: ignore[no-any-return]
-
-
 @pytest.mark.parametrize("name", TRAPS)
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore:`torch.jit:FutureWarning")
 def test_finds(name: str) -> None:
     run, op = TRAPS[name]
     with audit() as found:
         run()
     assert op in {finding.op.partition(".")[0] for finding in found.findings}, str(found)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_torchscript_is_followed() -> None:
+    scripted = torch.jit.script(_doubled)
+    with audit() as found:
+        scripted(torch.ones(3))
+    assert found.multiplications == 3
 
 
 def test_lists_of_tensors_count_all_their_elements() -> None:
@@ -136,7 +142,7 @@ def test_values_that_leave_torch_are_noted() -> None:
     assert "numpy" not in vars(Tensor)
 
 
-class Numbers(torch.utils.data.Dataset[Tensor]):
+class Numbers(Dataset[Tensor]):
     def __len__(self) -> int:
         return 4
 
@@ -146,6 +152,6 @@ class Numbers(torch.utils.data.Dataset[Tensor]):
 
 def test_worker_processes_are_noted() -> None:
     with audit() as found:
-        for batch in torch.utils.data.DataLoader(Numbers(), batch_size=2, num_workers=1):
+        for batch in DataLoader(Numbers(), batch_size=2, num_workers=1):
             assert batch.shape == (2, 2)
     assert any("process" in note.text for note in found.report.notes), str(found)

@@ -32,8 +32,9 @@ def scalar_multiplications(
     if operations is not None:
         return operations // 2  # a multiply-accumulate is two operations
     counted = [result] if packet is _aten.mean else [*args, *kwargs.values(), result]
-    sizes = [_elements(value) for value in counted]
-    return max(sizes, default=1) if any(isinstance(leaf, Tensor) for leaf in tree_leaves(counted)) else 1
+    if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(counted)):
+        return 1
+    return max(map(_elements, counted))
 
 
 def _elements(value: object) -> int:

@@ -82,12 +82,16 @@ class Violation:
 
 @dataclass(frozen=True)
 class TargetReport:
-    """What the kernels of one target consist of: numbers of symbols, of instructions, and of each class."""
+    """What the kernels of one target consist of: numbers of symbols, of instructions, and of each class.
+
+    ``kernels`` has the classes by kernel (``kernel_of``).
+    """
 
     target: str
     symbols: int
     instructions: int
     classes: Mapping[str, int]
+    kernels: Mapping[str, Mapping[str, int]]
     violations: tuple[Violation, ...]
 
 
@@ -108,10 +112,23 @@ def target_of(symbol: str) -> str | None:
     return found[found.lastindex] if found and found.lastindex else None
 
 
+def kernel_of(symbol: str) -> str:
+    """Name of the function or class that follows the target's namespace in the mangled ``symbol``.
+
+    Instantiations, clones and lambdas of one function go by one name. "other" where the target occurs only as an
+    argument of something else, such as the standard library's sort.
+    """
+    found = re.match(r"_Z[A-Z]*N?K?(?:ZN)?7mulfree(?:8baseline|4avx2|6avx512|4wide)(?:12_GLOBAL__N_1)?(\d+)", symbol)
+    if not found:
+        return "other"
+    return symbol[found.end() : found.end() + int(found[1])]
+
+
 def inspect(machine: str, instructions: Iterable[Instruction]) -> tuple[TargetReport, ...]:
     """Class the instructions of all kernel symbols; one report per target that occurs."""
     symbols: dict[str, set[str]] = {}
     classes: dict[str, Counter[str]] = {}
+    kernels: dict[str, dict[str, Counter[str]]] = {}
     violations: dict[str, list[Violation]] = {}
     for instruction in instructions:
         target = target_of(instruction.symbol)
@@ -120,6 +137,8 @@ def inspect(machine: str, instructions: Iterable[Instruction]) -> tuple[TargetRe
         kind = classify_instruction(machine, instruction.mnemonic, instruction.operands)
         symbols.setdefault(target, set()).add(instruction.symbol)
         classes.setdefault(target, Counter())[kind] += 1
+        by_kernel = kernels.setdefault(target, {})
+        by_kernel.setdefault(kernel_of(instruction.symbol), Counter())[kind] += 1
         if kind in FORBIDDEN:
             text = f"{instruction.mnemonic} {instruction.operands}".strip()
             violations.setdefault(target, []).append(Violation(kind, instruction.symbol, text))
@@ -129,6 +148,7 @@ def inspect(machine: str, instructions: Iterable[Instruction]) -> tuple[TargetRe
             symbols=len(symbols[target]),
             instructions=classes[target].total(),
             classes=dict(classes[target]),
+            kernels={kernel: dict(counts) for kernel, counts in kernels[target].items()},
             violations=tuple(violations.get(target, ())),
         )
         for target in TARGETS

@@ -1,8 +1,8 @@
 """What happens outside of torch's dispatcher, where an audit cannot follow but can tell.
 
-- Compiled graphs: while a dispatch mode is on, torch runs functions given to ``torch.compile`` eagerly, so their
-  operations are seen. A graph that was compiled before may still run, for example as the backward pass of an earlier
-  forward pass; Inductor's calls of its code are intercepted and count as unknown operations.
+- Compiled graphs: functions given to ``torch.compile`` are made to run eagerly, so their operations are seen. A graph
+  that was compiled before may still run, for example as the backward pass of an earlier forward pass; Inductor's
+  calls of its code are intercepted and count as unknown operations.
 - Values that leave torch: ``Tensor.numpy`` and the like.
 - Processes that are started, such as the workers of a data loader.
 """
@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
+import torch
 from torch import Tensor
 
 from mulfree.audit.interception import Interception, Listener
@@ -38,12 +40,17 @@ class Outside:
             if args[0].is_floating_point() or args[0].is_complex():
                 left(f"Tensor.{name}")
 
+        self._eager = ExitStack()
         self._placed: list[tuple[Interception, Listener]] = []
         self._leaving: Listener = leaving
         self._starting: Listener = lambda name, args: left("a new process")
         self._running: Listener = lambda name, args: compiled(type(args[0]).__name__, args[1:])
 
     def start(self) -> None:
+        # Below a dispatch mode torch compiles nothing, but then it never will: the stance makes no such mark. Where its
+        # compiler was never imported there is no compiled function yet.
+        if "torch._dynamo" in sys.modules:
+            self._eager.enter_context(torch.compiler.set_stance("force_eager"))
         places = [*((place, self._leaving) for place in _LEAVING), (_PROCESSES, self._starting)]
         places += [(place, self._running) for place in _inductor()]
         for place, listener in places:
@@ -54,6 +61,7 @@ class Outside:
         for place, listener in self._placed:
             place.remove(listener)
         self._placed = []
+        self._eager.close()
 
 
 def _inductor() -> tuple[Interception, ...]:

@@ -17,6 +17,7 @@ from mulfree.audit.report import Phase
 _TORCH: Final = str(Path(torch.__file__).parent)
 _PACKAGE: Final = Path(__file__).parent.parent
 _STANDARD_LIBRARY: Final = sysconfig.get_path("stdlib")
+_AUDIT: Final = str(Path(__file__).parent)
 _PROGRAMS: Final = tuple(str(_PACKAGE / part) for part in ("models", "data", "train", "recipes", "analysis", "cli"))
 """Floors of this package that use the library as anyone would."""
 _ENGINE: Final = str(Path("autograd", "graph.py"))
@@ -83,10 +84,10 @@ def within_compiled(frame: FrameType | None) -> bool:
 
 
 def called_by_library(frame: FrameType | None) -> bool:
-    """True if the innermost frame outside torch and Python's own library is this library's."""
+    """True if this library made the call: its is the innermost frame outside torch, Python's own and the audit."""
     while frame is not None:
         filename = frame.f_code.co_filename
-        if filename.startswith(str(_PACKAGE)):
+        if filename.startswith(str(_PACKAGE)) and not filename.startswith(_AUDIT):
             return _is_library(filename)
         if not _is_library(filename):
             return False

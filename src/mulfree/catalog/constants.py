@@ -1,6 +1,6 @@
-"""Constants of a network's architecture: tables that are built once, such as the angles of rotary embeddings.
+"""Constants of a network's architecture: what is built once, such as the angles of rotary embeddings.
 
-Their arithmetic does not depend on data or parameters. ``mulfree.audit`` lists it apart, with the reason given here.
+Its arithmetic does not depend on data or on what was learned. ``mulfree.audit`` lists it apart, with its reason.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _reasons = _Reasons()
 def constants(reason: str) -> Iterator[None]:
     """Within this block, in this thread, multiplications build constants; the audit lists them apart.
 
-    It hides nothing: they are counted and reported with ``reason``. Meant for tables that depend on nothing but the
-    architecture and are built once. Operations unknown to the audit are findings all the same.
+    It hides nothing: they are counted and reported with ``reason``. Meant for what is built once and depends on
+    nothing but the architecture: tables, initial weights. Operations unknown to the audit are findings all the same.
 
     Args:
         reason: what is built, for the report.

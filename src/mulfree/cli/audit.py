@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-import mulfree
 from mulfree.audit.instructions import TargetReport, inspect_library, kernel_library
 from mulfree.cli.errors import BAD_OPTION, FAILED, reported
+from mulfree.cli.script import run
+from mulfree.train import OutputError
 
 
 def audit(
@@ -21,18 +20,53 @@ def audit(
         list[str] | None, typer.Argument(metavar="[SCRIPT [ARGUMENTS]...]", help="Python script to run and audit.")
     ] = None,
     kernels: Annotated[bool, typer.Option("--kernels", help="Disassemble the native kernels.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the script's findings as JSON.")] = False,
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="Also integer arithmetic and work by module; kernels of all targets."),
+    ] = False,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the script's report as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the script's report as an HTML page.")] = None,
 ) -> None:
-    """Find multiplications; exit code 1 if there are any."""
+    """Find multiplications; exit code 1 if there are any, else the script's own."""
     console = Console()
     if kernels == bool(script):
-        console.print("Give either a script or --kernels.", highlight=False)
-        raise typer.Exit(BAD_OPTION)
-    clean = _kernels(console) if script is None else _script(script, as_json=json)
-    raise typer.Exit(0 if clean else FAILED)
+        _refuse("give either a script or --kernels")
+    if kernels and (json or html):
+        _refuse("--json and --html are for the report of a script")
+    if script is None:
+        raise typer.Exit(0 if _kernels(console, details) else FAILED)
+    raise typer.Exit(_script(script, details, json, html))
 
 
-def _kernels(console: Console) -> bool:
+def _refuse(message: str) -> NoReturn:
+    Console(stderr=True).print(f"Error: {message}", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(BAD_OPTION)
+
+
+def _script(command: list[str], details: bool, json: Path | None, html: Path | None) -> int:
+    if not Path(command[0]).is_file():
+        _refuse(f"no script {command[0]}")
+    for file in filter(None, (json, html)):
+        if not file.absolute().parent.is_dir():
+            _refuse(f"no folder for the report {file}")
+    found, code = run(command)
+    print(found.to_text(details))
+    with reported():
+        if json:
+            _write(json, found.to_json())
+        if html:
+            _write(html, found.to_html())
+    return code or (FAILED if found.findings else 0)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write the report {file}: {error.strerror}") from error
+
+
+def _kernels(console: Console, details: bool) -> bool:
     library = kernel_library()
     if library is None:
         console.print("The native kernels are not built; the reference backend runs, which has none.")
@@ -44,6 +78,9 @@ def _kernels(console: Console) -> bool:
         console.print("No kernel symbols found: the library was stripped of its symbol table.")
         return False
     console.print(_table(reports))
+    for report in reports:
+        if details or report.target == _running_target():
+            console.print(_kernel_table(report))
     for report in reports:
         for violation in report.violations:
             console.print(
@@ -69,24 +106,18 @@ def _table(reports: tuple[TargetReport, ...]) -> Table:
     return table
 
 
-def _script(command: list[str], as_json: bool) -> bool:
-    """Run a script as ``python script.py arguments`` would, under the audit."""
-    path = Path(command[0])
-    if not path.is_file():
-        Console(stderr=True).print(f"Error: no script {path}", highlight=False)
-        raise typer.Exit(BAD_OPTION)
-    arguments, failure = sys.argv, 0
-    sys.argv = command
-    sys.path.insert(0, str(path.parent))
-    try:
-        with mulfree.audit() as found:
-            runpy.run_path(str(path), run_name="__main__")
-    except SystemExit as end:
-        failure = end.code if isinstance(end.code, int) else int(end.code is not None)
-    finally:
-        sys.argv = arguments
-        sys.path.remove(str(path.parent))
-    print(found.to_json() if as_json else found)
-    if failure:
-        raise typer.Exit(failure)
-    return not found.findings
+def _running_target() -> str:
+    from mulfree.backends import _cpu
+
+    return _cpu.target()
+
+
+def _kernel_table(report: TargetReport) -> Table:
+    """Instructions of each kernel of one target, those it is made of included."""
+    kinds = [*sorted(set(report.classes) - {"other"}), "other"]
+    table = Table("kernel", *kinds, title=f"Kernels of {report.target}", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for kernel, classes in sorted(report.kernels.items()):
+        table.add_row(kernel, *(f"{classes.get(kind, 0):,}" for kind in kinds))
+    return table

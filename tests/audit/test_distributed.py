@@ -1,0 +1,57 @@
+"""Gradients that travel between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.futures import Future
+from torch.nn.parallel import DistributedDataParallel
+
+from mulfree import audit
+
+
+@pytest.fixture
+def group() -> Iterator[None]:
+    """One process that talks to itself."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+# torch reads the annotations of hooks and does not know those that are kept as text: none for the bucket.
+def _sum_hook(_state, bucket):  # type: ignore[no-untyped-def]
+    future: Any = dist.all_reduce(bucket.buffer(), async_op=True)
+    return future.get_future().then(lambda done: done.value()[0])
+
+
+def _halving_hook(_state, bucket):  # type: ignore[no-untyped-def]
+    result: Future[Tensor] = Future()
+    result.set_result(bucket.buffer() * 0.5)  # the hidden product
+    return result
+
+
+@pytest.mark.usefixtures("group")
+def test_a_hook_that_multiplies_is_found() -> None:
+    findings = {}
+    for hook in (_sum_hook, _halving_hook):
+        model = DistributedDataParallel(nn.Linear(2, 1))
+        model.register_comm_hook(None, hook)
+        with audit(model) as found:
+            model(torch.ones(1, 2)).sum().backward()
+        findings[hook] = {(finding.op, finding.source.rpartition(":")[0][-19:]) for finding in found.findings}
+    (extra,) = findings[_halving_hook] - findings[_sum_hook]
+    assert extra == ("aten::mul.Tensor", "test_distributed.py")
+
+
+@pytest.mark.usefixtures("group")
+def test_torch_s_own_averaging_is_found() -> None:
+    model = DistributedDataParallel(nn.Linear(2, 1))
+    with audit(model) as found:
+        loss = model(torch.ones(1, 2)).sum()
+        loss.backward()
+    assert any(finding.op.startswith(("aten::mul", "aten::div")) for finding in found.findings), str(found)
