@@ -36,9 +36,11 @@ Int square_sums_tame(const float* x, std::int64_t n, const RowNumbers& middles, 
   return sums;
 }
 
+// Fetches what lies `ahead` of the row meanwhile.
 template <class Form>
-void normalise(const Shared shared, const float* x, float* out, Int middle, Int root) {
+void normalise(const Shared shared, const float* x, float* out, Int middle, Int root, std::int64_t ahead) {
   walk(shared.n, [&](std::int64_t i, auto span) {
+    __builtin_prefetch(x + ahead + i);
     Int normal = Form::div(Form::add(span.load(x + i), middle ^ kSign), root);
     span.store(out + i, Form::add(Form::mul(normal, shared.weight.load(i, span)), shared.bias.load(i, span)));
   });
@@ -60,7 +62,8 @@ void forward(const Shared& shared, const float* x, float* out, float* stats, int
   const auto result = range == Range::plain  ? normalise<Plain<true>>
                       : range == Range::tame ? normalise<Tame<true>>
                                              : normalise<General<true>>;
-  for (int row = 0; row < rows; ++row) result(shared, x + row * n, out + row * n, middles[row], roots[row]);
+  for (int row = 0; row < rows; ++row) 
+    result(shared, x + row * n, out + row * n, middles[row], roots[row], rows * n);
   keep_stats(stats, middles, variances, rows);
 }
 

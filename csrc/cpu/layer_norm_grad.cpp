@@ -8,6 +8,12 @@
 namespace mulfree::MF_TARGET {
 namespace {
 
+// Vectors that straddle cache lines cost twice.
+constexpr std::int64_t kAlignment = 16;  // floats
+struct alignas(4 * kAlignment) Line {
+  float floats[kAlignment];
+};
+
 // What the rows of one call share.
 struct Shared {
   Optional weight;
@@ -16,10 +22,13 @@ struct Shared {
   Int count;
 };
 
-// A group of rows; each row has its own terms of the gradients by weight and bias, 2 n apart.
+// The terms of the gradients by weight and bias in one lane of their sums: two rows, whose length is whole vectors.
+std::int64_t lane_row(std::int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
+
+// A group of rows; each row has its own lane.
 struct Group {
   const float *grad, *x;
-  float *out, *by_weight, *by_bias;
+  float *out, *lanes;
   RowNumbers middles, roots;
   int rows;
 };
@@ -30,8 +39,8 @@ struct Row {
       : grad(g.grad + row * n),
         x(g.x + row * n),
         out(g.out + row * n),
-        by_weight(g.by_weight + 2 * row * n),
-        by_bias(g.by_bias + 2 * row * n),
+        by_weight(g.lanes + 2 * row * lane_row(n)),
+        by_bias(by_weight + lane_row(n)),
         minus(g.middles[row] ^ kSign),
         root(g.roots[row]) {}
   const float *grad, *x;
@@ -59,7 +68,7 @@ Sums first_pass(const Shared shared, const Group& group, Seen& seen_by_caller) {
       seen.centred.take(centred);
       seen.grad.take_or_zero(g);
       Int normal = Form::div(centred, row.root), d_normal = Form::d_mul(g, normal, shared.weight.load(i, span));
-      Int term = Form::d_denominator(d_normal, centred, row.root);
+      Int term = Form::unless_zero(g, Form::d_denominator(d_normal, centred, row.root));
       if constexpr (exact) return Terms<3>{term, Form::mul(centred, centred), v};
       else return Terms<1>{term};
     };
@@ -77,11 +86,12 @@ Int second_pass(const Shared shared, const Group& group, const RowNumbers& d_squ
     return [shared, row = Row(group, k, shared.n), d_square = d_squares[k]](std::int64_t i, auto span) {
       Int g = span.load(row.grad + i), w = shared.weight.load(i, span);
       Int centred = Form::add(span.load(row.x + i), row.minus), normal = Form::div(centred, row.root);
-      span.store(row.by_weight + i, add_floats(span.load(row.by_weight + i), Form::d_mul(g, w, normal)));
+      Int d_weight = Form::unless_zero(g, Form::d_mul(g, w, normal));
+      span.store(row.by_weight + i, add_floats(span.load(row.by_weight + i), d_weight));
       span.store(row.by_bias + i, add_floats(span.load(row.by_bias + i), g));
       Int by_square = Form::d_mul(d_square, centred, centred);
-      Int d_centred = Form::add(Form::d_numerator(Form::d_mul(g, normal, w), centred, row.root),
-                                Form::add(by_square, by_square));
+      Int by_quotient = Form::unless_zero(g, Form::d_numerator(Form::d_mul(g, normal, w), centred, row.root));
+      Int d_centred = Form::add(by_quotient, Form::add(by_square, by_square));
       span.store(row.out + i, d_centred);
       return d_centred;
     };
@@ -100,8 +110,8 @@ void third_pass(const Group& group, std::int64_t n, const RowNumbers& d_terms) {
 
 template <bool exact>
 void backward(const Shared& shared, const float* stats, Group group) {
-  const RowNumbers variances(stats, 1, group.rows);
-  group.middles = RowNumbers(stats, 0, group.rows);
+  const RowNumbers variances(group.rows, [&](int row) { return stats + 2 * row + 1; });
+  group.middles = RowNumbers(group.rows, [&](int row) { return stats + 2 * row; });
   group.roots = RowNumbers(sqrt(variances.all()));
   Seen seen;
   Sums sums = first_pass<Plain<exact>, exact>(shared, group, seen);
@@ -142,37 +152,38 @@ void layer_norm_grad(const float* grad, const float* x, const float* weight, con
   // The gradients by weight and bias are sums over rows: one task takes the rows of a few neighbouring lanes of one
   // chunk, and a batch of chunks is in flight so that few chunks still occupy every thread.
   const std::int64_t together = rows_together(n), groups = kSumLanes / together;
-  const std::int64_t lane_block = 2 * n, chunk_block = kSumLanes * lane_block;
+  const std::int64_t lane_block = 2 * lane_row(n), chunk_block = kSumLanes * lane_block;
   const std::int64_t chunks = (shape.rows + kSumChunk - 1) / kSumChunk;
   const std::int64_t batch = std::clamp<std::int64_t>((1 << 19) / std::max<std::int64_t>(1, chunk_block), 1, 64);
-  const std::unique_ptr<float[]> lanes(new float[std::min(batch, chunks) * chunk_block]);  // each task clears its own
+  const std::unique_ptr<Line[]> lines(new Line[std::min(batch, chunks) * chunk_block / kAlignment]);
+  float* const lanes = lines[0].floats;  // each task clears its own
   std::vector<float> totals(lane_block);
   for (std::int64_t first = 0; first < chunks; first += batch) {
     const std::int64_t count_here = std::min(batch, chunks - first);
     parallel_for(shape.threads, count_here * groups, [&](std::int64_t task) {
-      float* own = lanes.get() + task * together * lane_block;
+      float* own = lanes + task * together * lane_block;
       std::fill(own, own + together * lane_block, 0.0f);
       const std::int64_t start = (first + task / groups) * kSumChunk;
       const std::int64_t stop = std::min<std::int64_t>(shape.rows, start + kSumChunk);
       for (std::int64_t row = start + task % groups * together; row < stop; row += kSumLanes) {
         const int rows = static_cast<int>(std::min(together, stop - row));
         const RowNumbers unset{Int{}};
-        kernel(shared, stats + 2 * row, {grad + row * n, x + row * n, out + row * n, own, own + n, unset, unset, rows});
+        kernel(shared, stats + 2 * row, {grad + row * n, x + row * n, out + row * n, own, unset, unset, rows});
       }
     });
     parallel_for(shape.threads, count_here,
-                 [&](std::int64_t chunk) { fold_lanes(lanes.get() + chunk * chunk_block, lane_block); });
+                 [&](std::int64_t chunk) { fold_lanes(lanes + chunk * chunk_block, lane_block); });
     parallel_for(1, 1, [&](std::int64_t) {
       for (std::int64_t chunk = 0; chunk < count_here; ++chunk)
         walk(lane_block, [&](std::int64_t i, auto span) {
           float* total = totals.data() + i;
-          span.store(total, add_floats(span.load(total), span.load(lanes.get() + chunk * chunk_block + i)));
+          span.store(total, add_floats(span.load(total), span.load(lanes + chunk * chunk_block + i)));
         });
     });
   }
   walk(n, [&](std::int64_t i, auto span) {
     span.store(by_weight + i, close_total(span.load(totals.data() + i)));
-    span.store(by_bias + i, close_total(span.load(totals.data() + n + i)));
+    span.store(by_bias + i, close_total(span.load(totals.data() + lane_row(n) + i)));
   });
 }
 

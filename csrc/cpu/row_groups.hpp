@@ -17,9 +17,10 @@ inline int rows_together(std::int64_t n) {
 // One number for each row of a group; the lanes without a row repeat the first row's.
 struct RowNumbers {
   explicit RowNumbers(Int v) { store(words, v); }
-  // Entry `column` of each row's two.
-  RowNumbers(const float* stats, int column, int rows) {
-    for (int row = 0; row < kLanes; ++row) std::memcpy(words + row, stats + 2 * (row < rows ? row : 0) + column, 4);
+  // What place(row) points to.
+  template <class Place>
+  RowNumbers(int rows, Place&& place) {
+    for (int row = 0; row < kLanes; ++row) std::memcpy(words + row, place(row < rows ? row : 0), 4);
   }
   Int all() const { return load(words); }
   Int operator[](int row) const { return splat(words[row]); }
@@ -69,7 +70,7 @@ inline Terms<count> sum_rows(int rows, std::int64_t n, Prepare&& prepare) {
     }
     each<count>([&](auto k) {
       repeat_first(vectors[k], rows);
-      totals[k] = add_floats(totals[k], fold_rows(vectors[k], add_floats));
+      totals[k] = add_floats(totals[k], fold_rows(vectors[k], Adding{}));
     });
   }
   for (Int& total : totals) total = close_total(total);

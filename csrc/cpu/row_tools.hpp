@@ -55,6 +55,11 @@ inline Int fold(Int v, Combine&& combine) {
   return splat(halved<kLanes / 2>(v, combine)[0]);
 }
 
+// As a type, for compilers that do not inline a function given by name.
+struct Adding {
+  Int operator()(Int a, Int b) const { return add_floats(a, b); }
+};
+
 inline Int largest_lane(Int v) { return fold(v, larger); }
 
 // body(0), ..., body(count - 1) with constants as arguments, so that arrays they index can live in registers.
@@ -121,7 +126,7 @@ inline Terms<count> sum_row(std::int64_t n, Body&& body) {
   Terms<count> totals{};
   for (std::int64_t start = 0; start < n; start += kSumChunk) {
     const Terms<count> sums = sum_chunk<count>(start, std::min<std::int64_t>(n, start + kSumChunk), body);
-    each<count>([&](auto k) { totals[k] = add_floats(totals[k], fold(sums[k], add_floats)); });
+    each<count>([&](auto k) { totals[k] = add_floats(totals[k], fold(sums[k], Adding{})); });
   }
   for (Int& total : totals) total = close_total(total);
   return totals;
