@@ -7,6 +7,7 @@ import time
 import pytest
 import torch
 
+from benchmarks import harness
 from benchmarks.harness import (
     Budget,
     Case,
@@ -21,7 +22,8 @@ from benchmarks.harness import (
 BUDGET = Budget(sample=0.0, total=0.0, fewest=4)
 
 
-def test_calls_are_timed_in_turns() -> None:
+def test_calls_are_timed_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "_WARM_UP", 0.0)
     order: list[str] = []
     time_in_turns([lambda: order.append("a"), lambda: order.append("b")], BUDGET)
     # Each sample follows a call that is not timed.

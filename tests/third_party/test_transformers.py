@@ -107,9 +107,11 @@ def _deit(attention: str) -> Any:
     return transformers.DeiTForImageClassification(config)
 
 
+IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
 def _images(model: torch.nn.Module) -> Tensor:
-    pixels = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    return model(pixel_values=pixels, labels=torch.tensor([0, 1, 1, 0])).loss
+    return model(pixel_values=IMAGES, labels=torch.tensor([0, 1, 1, 0])).loss
 
 
 MODELS: dict[str, tuple[Callable[[str], Any], Callable[[torch.nn.Module], Tensor]]] = {

@@ -119,6 +119,9 @@ def _written(result: Any, out: Any) -> Tensor:
 def _in_place(replaced: Action, function: Function) -> Action:
     def action(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
         target: Tensor = args[0]
+        if torch.is_grad_enabled():  # the derivative needs the operand as it was
+            before = target.clone()
+            args = tuple(before if x is target else x for x in args)
         result = replaced(mode, args, kwargs)
         if result is target:
             return target
