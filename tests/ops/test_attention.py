@@ -246,7 +246,7 @@ def test_nothing_is_multiplied() -> None:
     [
         ({"attn_mask": torch.zeros(4, 7)}, RuntimeError, r"must broadcast to \(2, 5, 7\), got \(4, 7\)"),
         ({"attn_mask": torch.zeros(3, 2, 5, 7)}, RuntimeError, "must broadcast"),
-        ({"attn_mask": torch.zeros(5, 7, dtype=torch.float64)}, RuntimeError, "attn_mask must be bool"),
+        ({"attn_mask": torch.zeros(5, 7, dtype=torch.float64)}, TypeError, "attn_mask must be bool"),
         ({"attn_mask": torch.zeros(5, 7), "is_causal": True}, RuntimeError, "attn_mask must be None"),
         ({"key": torch.zeros(2, 7, 3)}, RuntimeError, "agree in d and in s"),
         ({"value": torch.zeros(2, 6, 3)}, RuntimeError, "agree in d and in s"),

@@ -185,7 +185,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, seed:
     if mask is None:
         return
     if mask.dtype not in (torch.bool, torch.float32, query.dtype):
-        raise RuntimeError(f"{name}(): attn_mask must be bool, float32 or {query.dtype}, got {mask.dtype}")
+        raise TypeError(f"{name}(): attn_mask must be bool, float32 or {query.dtype}, got {mask.dtype}")
     if mask.device != query.device:
         raise RuntimeError(f"{name}(): attn_mask must be on {query.device} like query, got {mask.device}")
     scores = (*_batch(query, key, value), query.shape[-2], key.shape[-2])
