@@ -157,7 +157,8 @@ Terms<3> first_pass(const Channel channel) {
   return sum_row<3>(channel.n, [&](std::int64_t i, auto span) {
     Int g = span.load(channel.grad + i), centred = Form::add(span.load(channel.x + i), channel.middle ^ kSign);
     Int normal = Form::div(centred, channel.root), d_normal = Form::d_mul(g, normal, channel.weight);
-    return Terms<3>{Form::d_mul(g, channel.weight, normal), g, Form::d_denominator(d_normal, centred, channel.root)};
+    return Terms<3>{Form::unless_zero(g, Form::d_mul(g, channel.weight, normal)), g,
+                    Form::unless_zero(g, Form::d_denominator(d_normal, centred, channel.root))};
   });
 }
 
@@ -168,7 +169,8 @@ Int second_pass(const Channel channel, Int d_square) {
     Int g = span.load(channel.grad + i), centred = Form::add(span.load(channel.x + i), channel.middle ^ kSign);
     Int d_normal = Form::d_mul(g, Form::div(centred, channel.root), channel.weight);
     Int by_square = Form::d_mul(d_square, centred, centred);
-    Int d_centred = Form::add(Form::d_numerator(d_normal, centred, channel.root), Form::add(by_square, by_square));
+    Int by_normal = Form::unless_zero(g, Form::d_numerator(d_normal, centred, channel.root));
+    Int d_centred = Form::add(by_normal, Form::add(by_square, by_square));
     span.store(channel.grad + i, d_centred);
     return d_centred;
   }));
