@@ -134,7 +134,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Dims = 2, **options: Unpack[ProductOpt
     kept = [a.shape[i] for i in free_a], [b.shape[j] for j in free_b]
     left = a.permute(*free_a, *dims_a).reshape(math.prod(kept[0]), depth)
     right = b.permute(*dims_b, *free_b).reshape(depth, math.prod(kept[1]))
-    return matmul(left, right, **options).reshape(*kept[0], *kept[1])
+    return matmul(left, right, **options).reshape([*kept[0], *kept[1]])
 
 
 def _tensordot_dims(a: Tensor, b: Tensor, dims: Dims) -> tuple[list[int], list[int]]:

@@ -17,7 +17,8 @@ _NAMES: Final = """
     batch_norm instance_norm group_norm layer_norm embedding kl_div binary_cross_entropy
     binary_cross_entropy_with_logits cosine_embedding_loss margin_ranking_loss hinge_embedding_loss
     triplet_margin_loss poisson_nll_loss nll_loss cross_entropy_loss mse_loss l1_loss smooth_l1_loss huber_loss
-    soft_margin_loss multi_margin_loss dropout
+    soft_margin_loss multi_margin_loss dropout alpha_dropout
+    feature_alpha_dropout
 """
 DIFFERENT: Final = frozenset(_NAMES.split())
 """Functions whose dispatcher form differs."""
