@@ -85,6 +85,7 @@ class Patches {
   }
 
   std::int64_t taps() const { return taps_of(axes_); }
+  std::int64_t channel_stride() const { return images_.channel_stride; }
   bool complete() const { return inside_[0] && inside_[1] && inside_[2]; }
 
   void locate(std::int64_t position, int count, Points* out) const {
@@ -202,8 +203,9 @@ class PositionLines final : public Source<Width> {
         if (at >= end) continue;
         patches_.split(t, tap);
         const Int lanes = here > 0 ? patches_.present(points, tap) : Int{};
-        for (; at < end; at += taps, ++channel) {
-          const Int words = here > 0 ? word(points, lanes, patches_.shift(channel, tap)) : Int{};
+        std::int64_t shift = patches_.shift(channel, tap);
+        for (; at < end; at += taps, shift += patches_.channel_stride()) {
+          const Int words = here > 0 ? word(points, lanes, shift) : Int{};
           std::int32_t* target = out + (at - k) * Width + v * kLanes;
           if ((v + 1) * kLanes <= Width) store(target, words);
           else store_part(target, first_lanes(Width - v * kLanes), words);
@@ -223,8 +225,16 @@ class TapLines final : public Source<Width> {
   TapLines(const Patches& patches, std::int64_t first) : patches_(patches), first_(first) {}
 
   void start_chunk(std::int64_t k, int depth) override {
-    for (int at = 0; at < depth; at += kLanes)
-      patches_.locate(k + at, std::min(depth - at, kLanes), &points_[at / kLanes]);
+    present_ = present_buffer_.take(patches_.taps() * kDotChunk);
+    for (int at = 0; at < depth; at += kLanes) {
+      Points& points = points_[at / kLanes];
+      patches_.locate(k + at, std::min(depth - at, kLanes), &points);
+      for (std::int64_t t = 0; t < patches_.taps(); ++t) {
+        std::int64_t tap[kAxes];
+        patches_.split(t, tap);
+        store(present_ + t * kDotChunk + at, patches_.present(points, tap));
+      }
+    }
   }
 
   void load(std::int64_t line, int count, std::int64_t, int depth, std::int32_t* out) const override {
@@ -249,10 +259,8 @@ class TapLines final : public Source<Width> {
       std::int64_t tap[kAxes];
       patches_.split(at % taps, tap);
       const std::int64_t shift = patches_.shift(at / taps, tap);
-      for (int p = 0; p < depth; p += kLanes) {
-        const Points& points = points_[p / kLanes];
-        store(&lines[i][p], word(points, patches_.present(points, tap), shift));
-      }
+      const std::int32_t* present = present_ + at % taps * kDotChunk;
+      for (int p = 0; p < depth; p += kLanes) store(&lines[i][p], word(points_[p / kLanes], MF_TARGET::load(present + p), shift));
     }
     pack<Width>(lines, Format::float32, kDotChunk, 1, count, depth, out);
   }
@@ -260,6 +268,8 @@ class TapLines final : public Source<Width> {
   const Patches& patches_;
   std::int64_t first_;  // tap of line 0
   Points points_[kDotChunk / kLanes];  // of the chunk
+  Buffer present_buffer_;
+  std::int32_t* present_ = nullptr;  // for each tap, which lanes of the points exist
 };
 
 }  // namespace mulfree::MF_TARGET
