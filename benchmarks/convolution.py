@@ -126,8 +126,8 @@ def probe(index: int, batch: int, threads: int) -> int:
     torch.set_num_threads(threads)
     layer = LAYERS[index]
     context = Context(threads=threads, wide=False, quick=False, generator=torch.Generator().manual_seed(0))
-    small = [operand.requires_grad_() for operand in layer.operands(context, 1)]
-    torch.autograd.grad(layer.ours(*small).sum(), small)  # threads and libraries start here
+    x, weight = (operand.requires_grad_() for operand in layer.operands(context, 1))
+    torch.autograd.grad(layer.ours(x, weight).sum(), (x, weight))  # threads and libraries start here
     x, weight = (operand.requires_grad_() for operand in layer.operands(context, batch))
     positions = (layer.size + 2 * layer.padding - layer.kernel) // layer.stride + 1
     grad = context.normal(batch, layer.outer, positions, positions)
