@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -37,6 +37,10 @@ class Layer:
     @property
     def padding(self) -> int:
         return self.kernel // 2 if self.kernel % 2 else 0
+
+    @property
+    def positions(self) -> int:
+        return (self.size + 2 * self.padding - self.kernel) // self.stride + 1
 
     def operands(self, context: Context, batch: int) -> tuple[Tensor, Tensor]:
         """Activations after ReLU, but for the first layer's images, and weights."""
@@ -126,20 +130,21 @@ def probe(index: int, batch: int, threads: int) -> int:
     torch.set_num_threads(threads)
     layer = LAYERS[index]
     context = Context(threads=threads, wide=False, quick=False, generator=torch.Generator().manual_seed(0))
-    x, weight = (operand.requires_grad_() for operand in layer.operands(context, 1))
-    torch.autograd.grad(layer.ours(x, weight).sum(), (x, weight))  # threads and libraries start here
-    x, weight = (operand.requires_grad_() for operand in layer.operands(context, batch))
-    positions = (layer.size + 2 * layer.padding - layer.kernel) // layer.stride + 1
-    grad = context.normal(batch, layer.outer, positions, positions)
-    return extra_memory(lambda: [(y := layer.ours(x, weight)), *torch.autograd.grad(y, (x, weight), grad)])
+
+    def step(images: int) -> Callable[[], list[Tensor]]:
+        x, weight = (operand.requires_grad_() for operand in layer.operands(context, images))
+        grad = context.normal(images, layer.outer, *[layer.positions] * 2)
+        return lambda: [(y := layer.ours(x, weight)), *torch.autograd.grad(y, (x, weight), grad)]
+
+    step(1)()  # threads and libraries start here
+    return extra_memory(step(batch))
 
 
 def _memory(context: Context, index: int, batch: int) -> Result:
     layer = LAYERS[index]
     command = [sys.executable, "-m", "benchmarks.convolution", *map(str, (index, batch, context.threads))]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    positions = (layer.size + 2 * layer.padding - layer.kernel) // layer.stride + 1
-    unfolded = batch * positions * positions * layer.inner * layer.kernel * layer.kernel * FLOAT_BYTES
+    unfolded = batch * layer.positions * layer.positions * layer.inner * layer.kernel * layer.kernel * FLOAT_BYTES
     extra = float(max(int(output), 1))
     return Result(
         group="convolution",
