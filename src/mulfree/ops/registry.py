@@ -143,7 +143,7 @@ def _no_derivative(name: str) -> Kernel:
     def backward(ctx: Any, *grads: Any) -> Any:
         raise RuntimeError(
             f"mulfree::{name} has no derivative: differentiating a gradient again is supported for "
-            "mul, div, sum, approximate matrix products and exp2, log2, exp, log, sqrt"
+            "mul, div, sum, approximate matrix products and convolutions, and exp2, log2, exp, log, sqrt"
         )
 
     return backward
