@@ -52,7 +52,7 @@ void bind_matmul(nb::module_& m) {
         nb::arg("threads"));
   m.def("take_tile_counts", [] {
     const TileCounts counts = current().matmul->take_tile_counts();
-    return nb::make_tuple(counts.empty, counts.fast, counts.masking, counts.clamping, counts.scalar);
+    return nb::make_tuple(counts.empty, counts.fast, counts.general);
   });
 }
 

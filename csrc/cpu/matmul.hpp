@@ -38,7 +38,7 @@ struct MatmulProblem {
 
 // How many tiles each inner loop served, for tests and benchmarks.
 struct TileCounts {
-  std::int64_t empty, fast, masking, clamping, scalar;
+  std::int64_t empty, fast, general;
 };
 
 struct MatmulKernels {

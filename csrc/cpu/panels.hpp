@@ -110,14 +110,6 @@ inline Span survey(std::int32_t* words, int count, int mantissa_bits, std::int32
   return span;
 }
 
-// Clears the words whose magnitude is below `least`.
-inline void purge(std::int32_t* words, int count, std::int32_t least) {
-  for (int i = 0; i < count; i += kLanes) {
-    const Int word = load(words + i);
-    store(words + i, word & ((word & splat(kMagnitude)) >= splat(least)));
-  }
-}
-
 // Replaces zeros by the code for zero and adds `bias` to the others. `in` and `out` may be the same.
 inline void encode(const std::int32_t* in, int count, std::int32_t bias, std::int32_t zero, std::int32_t* out) {
   for (int i = 0; i < count; i += kLanes) {
@@ -177,10 +169,12 @@ struct Panels {
                           encoded == raw ? nullptr : encoded + panel * kStride);
   }
 
-  void purge_panel(std::int64_t panel, int depth, std::int64_t least) {
-    std::int32_t* words = raw + panel * kStride;
-    purge(words, padded(depth), static_cast<std::int32_t>(std::clamp<std::int64_t>(least, 0, kInf)));
-    spans[panel] = survey(words, padded(depth), 23, 0, nullptr);
+  // About `count` words of all panels, evenly spaced.
+  std::vector<std::int32_t> sample(int depth, std::int64_t words) const {
+    const std::int64_t size = Width * depth, total = count * size, step = total / words | 1;
+    std::vector<std::int32_t> sampled;
+    for (std::int64_t at = 0; at < total; at += step) sampled.push_back(raw[at / size * kStride + at % size]);
+    return sampled;
   }
 
   void encode_panel(std::int64_t panel, int depth, std::int32_t bias, std::int32_t zero) {

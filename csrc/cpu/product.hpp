@@ -1,0 +1,263 @@
+// One matrix product: blocks, panels, tiles. Panels of one chunk of the depth are packed and surveyed, an encoding is
+// chosen for the chunk (windows.hpp), and each tile runs the fastest loop that is exact for its two panels.
+#pragma once
+#include <atomic>
+#include <vector>
+
+#include "matmul.hpp"
+#include "panels.hpp"
+#include "references.hpp"
+#include "slopes.hpp"
+#include "threads.hpp"
+#include "tiles.hpp"
+#include "totals.hpp"
+
+namespace mulfree::MF_TARGET {
+
+constexpr std::int64_t kBlockRows = 1536, kBlockColumns = 1536;  // of a product, packed at a time
+constexpr std::int64_t kLeftBytesPerJob = 128 * 1024;            // left panels a job keeps in the second-level cache
+constexpr std::int64_t kSample = 512;                            // words of an operand's chunk
+
+constexpr int kLoops = 3;
+inline std::atomic<std::int64_t> counts[kLoops];
+
+inline TileCounts take_tile_counts() { return {counts[0].exchange(0), counts[1].exchange(0), counts[2].exchange(0)}; }
+
+struct Workspace {
+  Panels<kTileRows> left;
+  Panels<kTileColumns> right;
+  std::vector<LeftReferences> references;
+};
+
+template <bool Slopes>
+class Product {
+ public:
+  Product(const MatmulProblem& problem, const Matrix& left, const Matrix& right, const Matrix& slope, float* out,
+          int threads, Workspace& space)
+      : problem_(problem), left_(left), right_(right), slope_(slope), out_(out), threads_(threads), space_(space),
+        slack_(Slopes ? std::abs(std::int64_t{problem.offset}) + 2 * kStep : 0) {}
+
+  void run() {
+    for (std::int64_t row = 0; row < problem_.rows; row += kBlockRows)
+      for (std::int64_t column = 0; column < problem_.columns; column += kBlockColumns)
+        for (std::int64_t k = 0; k < problem_.depth; k += kDotChunk) run_chunk(row, column, k);
+  }
+
+ private:
+  void run_chunk(std::int64_t row, std::int64_t column, std::int64_t k) {
+    row_ = row, column_ = column, k_ = k;
+    depth_ = static_cast<int>(std::min<std::int64_t>(kDotChunk, problem_.depth - k));
+    auto& left = space_.left;
+    auto& right = space_.right;
+    left.resize(std::min(kBlockRows, problem_.rows - row), true);
+    right.resize(std::min(kBlockColumns, problem_.columns - column), false);
+    each(left.count + right.count, [&](std::int64_t i) {
+      if (i < left.count) load_left(i);
+      else load_right(i - left.count);
+    });
+    encode_panels();
+    if (!Slopes && !all_fast_) prepare_references();
+    const std::int64_t group = std::max<std::int64_t>(1, kLeftBytesPerJob / (4 * kTileRows * kDotChunk));
+    const std::int64_t row_groups = (left.count + group - 1) / group;
+    const std::int64_t per_row_group = std::max<std::int64_t>(1, std::min<std::int64_t>(right.count, 4 * threads_));
+    each(row_groups * per_row_group, [&](std::int64_t job) {
+      const std::int64_t part = job % per_row_group, first = job / per_row_group * group;
+      run_tiles(first, std::min(first + group, left.count), right.count * part / per_row_group,
+                right.count * (part + 1) / per_row_group);
+    });
+  }
+
+  void load_left(std::int64_t panel) {
+    const std::int64_t at = (row_ + panel * kTileRows) * left_.row_stride + k_ * left_.column_stride;
+    space_.left.load_panel(panel, problem_, left_.shifted(at, problem_.format).data, left_.row_stride,
+                           left_.column_stride, depth_, static_cast<std::int32_t>(product_bias()));
+    Span& span = space_.left.spans[panel];  // from magnitudes to what enters the sum of a product
+    if (!span.empty()) span.low += product_bias(), span.high += product_bias();
+  }
+
+  void load_right(std::int64_t panel) {
+    const std::int64_t at = (column_ + panel * kTileColumns) * right_.column_stride + k_ * right_.row_stride;
+    space_.right.load_panel(panel, problem_, right_.shifted(at, problem_.format).data, right_.column_stride,
+                            right_.row_stride, depth_, 0);
+    Span& span = space_.right.spans[panel];
+    if (!Slopes || span.empty()) return;
+    // What enters the sum is the exponent of the word plus a mantissa and the offset.
+    span.low = floor_step(span.low + problem_.offset);
+    span.high = floor_step(span.high + problem_.offset) + kStep;
+  }
+
+  // What turns the sum of two magnitudes into that of their product (or of a slope and a gradient).
+  std::int64_t product_bias() const { return Slopes ? -std::int64_t{kOne} : std::int64_t{problem_.offset} - kOne; }
+
+  void encode_panels() {
+    auto& left = space_.left;
+    auto& right = space_.right;
+    all_left_ = whole(left.spans);
+    all_right_ = whole(right.spans);
+    code_ = {};
+    if (all_left_.zero || all_right_.zero) {
+      code_ = choose_encoding(left.spans, right.spans, slack_);
+      if (all_right_.zero) right.encoded = right.encoded_buffer.take(right.count * right.kStride);
+      const auto bias = static_cast<std::int32_t>(product_bias() + code_.scale);
+      each(left.count + (all_right_.zero ? right.count : 0), [&](std::int64_t i) {
+        if (i < left.count) left.encode_panel(i, depth_, bias, code_.left_zero);
+        else right.encode_panel(i - left.count, depth_, 0, code_.right_zero);
+      });
+    }
+    // Mostly one decision serves all tiles.
+    all_fast_ = choose_loop(all_left_, all_right_, code_, slack_) == Loop::fast;
+  }
+
+  void prepare_references() {
+    limits_ = choose_limits(Exponents(space_.left.sample(depth_, kSample)), Exponents(space_.right.sample(depth_, kSample)),
+                            product_bias(), kTileColumns);
+    auto& references = space_.references;
+    if (space_.left.count > static_cast<std::int64_t>(references.size())) references.resize(space_.left.count);
+    each(space_.left.count, [&](std::int64_t i) {
+      references[i].prepare(depth_, space_.left.raw + i * space_.left.kStride,
+                            static_cast<std::int32_t>(product_bias()), limits_);
+    });
+  }
+
+  Undo undo(const Span& left, const Span& right) const {
+    if (!(left.zero || right.zero || code_.scale)) return {};
+    const std::int64_t lowest = floor_step(left.low + right.low + code_.scale);
+    return {static_cast<std::int32_t>(lowest) - 23 * kStep, static_cast<std::int32_t>(code_.scale)};
+  }
+
+  void run_tiles(std::int64_t first_row, std::int64_t last_row, std::int64_t first_column, std::int64_t last_column) {
+    std::int64_t served[kLoops] = {};
+    std::vector<std::int64_t> general;  // left panels whose tile with the right one takes that loop
+    for (std::int64_t j = first_column; j < last_column; ++j) {
+      general.clear();
+      for (std::int64_t i = first_row; i < last_row; ++i) {
+        const Loop loop =
+            all_fast_ ? Loop::fast : choose_loop(space_.left.spans[i], space_.right.spans[j], code_, slack_);
+        ++served[static_cast<int>(loop)];
+        if (loop == Loop::general) general.push_back(i);
+        else if (loop == Loop::fast) run_fast(i, j);
+        else run_empty(i, j);
+      }
+      if (!general.empty()) run_general(general, j);
+    }
+    for (int loop = 0; loop < kLoops; ++loop)
+      if (served[loop]) counts[loop] += served[loop];
+  }
+
+  void run_empty(std::int64_t i, std::int64_t j) const {
+    alignas(64) std::int32_t tile[kTileSize] = {}, points[kTileSize];
+    const Destination to = destination(i, j);
+    if (Slopes && load_points(to, points)) spread_nans(points, tile);
+    add_to_totals(tile, to, {});
+  }
+
+  void run_fast(std::int64_t i, std::int64_t j) const {
+    alignas(64) std::int32_t tile[kTileSize];
+    const std::int32_t* left = space_.left.encoded + i * space_.left.kStride;
+    const std::int32_t* right = space_.right.encoded + j * space_.right.kStride;
+    const Destination to = destination(i, j);
+    prefetch(to);
+    if constexpr (Slopes) {
+      alignas(64) std::int32_t points[kTileSize], mantissas[kTileSize];
+      const bool special = load_points(to, points);
+      mantissas_of(points, problem_.offset, mantissas);
+      fast_slope_tile<kTileRows>(depth_, left, right, mantissas, tile);
+      if (special) spread_nans(points, tile);
+    } else {
+      fast_tile(to.rows, to.columns, depth_, left, right, tile);
+    }
+    add_to_totals(tile, to, all_fast_ ? undo(all_left_, all_right_) : undo(space_.left.spans[i], space_.right.spans[j]));
+  }
+
+  // The tiles of one right panel that need it, part by part of the chunk.
+  void run_general(const std::vector<std::int64_t>& rows, std::int64_t j) const {
+    thread_local Buffer sums_buffer;
+    const std::int64_t count = static_cast<std::int64_t>(rows.size());
+    std::int32_t* sums = sums_buffer.take(count * kTileSize);
+    std::fill_n(sums, count * kTileSize, 0);
+    if constexpr (Slopes) sum_slopes(rows, j, sums);
+    else sum_products(rows, j, sums);
+    for (std::int64_t n = 0; n < count; ++n) add_to_totals(sums + n * kTileSize, destination(rows[n], j), {});
+  }
+
+  void sum_products(const std::vector<std::int64_t>& rows, std::int64_t j, std::int32_t* sums) const {
+    static thread_local RightPart right;
+    const auto bias = static_cast<std::int32_t>(product_bias());
+    const Span& span = space_.right.spans[j];
+    for (int k = 0, part = 0; k < depth_; k += kPartDepth, ++part) {
+      const int depth = std::min(kPartDepth, depth_ - k);
+      right.prepare(depth, space_.right.raw + j * space_.right.kStride + k * kTileColumns, limits_);
+      for (std::size_t n = 0; n < rows.size(); ++n) {
+        const std::int64_t i = rows[n];
+        right.add_terms(depth, space_.references[i], part, space_.left.raw + i * space_.left.kStride + k * kTileRows,
+                        bias, span.zero, span.special || space_.left.spans[i].special, sums + n * kTileSize);
+      }
+    }
+  }
+
+  void sum_slopes(const std::vector<std::int64_t>& rows, std::int64_t j, std::int32_t* sums) const {
+    alignas(64) static thread_local GeneralLeft left;
+    alignas(64) static thread_local GeneralRight right;
+    alignas(64) std::int32_t points[kTileSize], mantissas[kTileSize];
+    for (int k = 0; k < depth_; k += kGeneralDepth) {
+      const int depth = std::min(kGeneralDepth, depth_ - k);
+      const std::int32_t* right_words = space_.right.raw + j * space_.right.kStride + k * kTileColumns;
+      right.prepare(depth, right_words, problem_.offset);
+      for (std::size_t n = 0; n < rows.size(); ++n) {
+        const std::int64_t i = rows[n];
+        const std::int32_t* left_words = space_.left.raw + i * space_.left.kStride + k * kTileRows;
+        std::int32_t* tile = sums + n * kTileSize;
+        if (load_points(destination(i, j), points)) spread_nans(points, tile);
+        mantissas_of(points, 0, mantissas);
+        left.prepare(depth, left_words);
+        general_slope_tile(depth, left, right, mantissas, tile);
+        if (space_.left.spans[i].special || space_.right.spans[j].special)
+          spread_nans(depth, left_words, right_words, tile);
+      }
+    }
+  }
+
+  // The words of the tile's own entries in the slope matrix. True if any is infinite or NaN.
+  bool load_points(const Destination& to, std::int32_t* points) const {
+    const std::int64_t at = to.out - out_, row = at / problem_.columns, column = at % problem_.columns;
+    const Matrix corner =
+        slope_.shifted(row * slope_.row_stride + column * slope_.column_stride, problem_.format);
+    if (to.rows < kTileRows) std::fill_n(points, kTileSize, 0);
+    pack<kTileColumns>(corner.data, problem_.format, corner.column_stride, corner.row_stride, to.columns, to.rows,
+                       points);
+    return survey(points, kTileSize, problem_.mantissa_bits, 0, nullptr).special;
+  }
+
+  // Runs body(0 .. count-1), shared between the threads of this product.
+  template <class Body>
+  void each(std::int64_t count, Body&& body) {
+    if (threads_ > 1) return parallel_for(threads_, count, body);
+    for (std::int64_t i = 0; i < count; ++i) body(i);
+  }
+
+  Destination destination(std::int64_t i, std::int64_t j) const {
+    const std::int64_t row = row_ + i * kTileRows, column = column_ + j * kTileColumns;
+    return {out_ + row * problem_.columns + column,
+            problem_.bias ? problem_.bias + column : nullptr,
+            problem_.columns,
+            static_cast<int>(std::min<std::int64_t>(kTileRows, problem_.rows - row)),
+            static_cast<int>(std::min<std::int64_t>(kTileColumns, problem_.columns - column)),
+            k_ == 0,
+            k_ + depth_ == problem_.depth};
+  }
+
+  const MatmulProblem& problem_;
+  Matrix left_, right_, slope_;
+  float* out_;
+  int threads_;
+  Workspace& space_;
+  std::int64_t slack_;
+  std::int64_t row_ = 0, column_ = 0, k_ = 0;
+  int depth_ = 0;
+  Encoding code_;
+  Limits limits_;
+  Span all_left_, all_right_;
+  bool all_fast_ = false;
+};
+
+}  // namespace mulfree::MF_TARGET
