@@ -169,12 +169,11 @@ struct Panels {
                           encoded == raw ? nullptr : encoded + panel * kStride);
   }
 
-  // About `count` words of all panels, evenly spaced.
-  std::vector<std::int32_t> sample(int depth, std::int64_t words) const {
-    const std::int64_t size = Width * depth, total = count * size, step = total / words | 1;
-    std::vector<std::int32_t> sampled;
-    for (std::int64_t at = 0; at < total; at += step) sampled.push_back(raw[at / size * kStride + at % size]);
-    return sampled;
+  // Calls body with about `rows` of the panels' rows of `Width` words, evenly spaced.
+  template <class Body>
+  void sample(int depth, std::int64_t rows, Body&& body) const {
+    const std::int64_t total = count * depth, step = total / rows | 1;
+    for (std::int64_t at = 0; at < total; at += step) body(raw + at / depth * kStride + at % depth * Width);
   }
 
   void encode_panel(std::int64_t panel, int depth, std::int32_t bias, std::int32_t zero) {

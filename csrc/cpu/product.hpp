@@ -16,7 +16,7 @@ namespace mulfree::MF_TARGET {
 
 constexpr std::int64_t kBlockRows = 1536, kBlockColumns = 1536;  // of a product, packed at a time
 constexpr std::int64_t kLeftBytesPerJob = 128 * 1024;            // left panels a job keeps in the second-level cache
-constexpr std::int64_t kSample = 512;                            // words of an operand's chunk
+constexpr std::int64_t kSampledRows = 256;                       // of an operand's chunk, to choose limits
 
 constexpr int kLoops = 3;
 inline std::atomic<std::int64_t> counts[kLoops];
@@ -109,14 +109,30 @@ class Product {
   }
 
   void prepare_references() {
-    limits_ = choose_limits(Exponents(space_.left.sample(depth_, kSample)), Exponents(space_.right.sample(depth_, kSample)),
-                            product_bias(), kTileColumns);
+    limits_ = sampled_limits();
     auto& references = space_.references;
     if (space_.left.count > static_cast<std::int64_t>(references.size())) references.resize(space_.left.count);
     each(space_.left.count, [&](std::int64_t i) {
       references[i].prepare(depth_, space_.left.raw + i * space_.left.kStride,
                             static_cast<std::int32_t>(product_bias()), limits_);
     });
+  }
+
+  Limits sampled_limits() const {
+    std::vector<std::int32_t> lefts, leasts, greatests;
+    space_.left.sample(depth_, kSampledRows, [&](const std::int32_t* row) {
+      lefts.insert(lefts.end(), row, row + kTileRows);
+    });
+    space_.right.sample(depth_, kSampledRows, [&](const std::int32_t* row) {
+      std::int32_t least = INT32_MAX, greatest = 0;
+      for (int v = 0; v < kTileColumns; ++v) {
+        const std::int32_t magnitude = row[v] & kMagnitude;
+        if (magnitude) least = std::min(least, magnitude);
+        greatest = std::max(greatest, magnitude);
+      }
+      leasts.push_back(least), greatests.push_back(greatest);
+    });
+    return choose_limits(Exponents(lefts), Exponents(leasts), Exponents(greatests), product_bias());
   }
 
   Undo undo(const Span& left, const Span& right) const {
@@ -189,7 +205,7 @@ class Product {
       right.prepare(depth, space_.right.raw + j * space_.right.kStride + k * kTileColumns, limits_);
       for (std::size_t n = 0; n < rows.size(); ++n) {
         const std::int64_t i = rows[n];
-        right.add_terms(depth, space_.references[i], part, space_.left.raw + i * space_.left.kStride + k * kTileRows,
+        right.add_terms(depth, space_.references[i].parts[part], space_.left.raw + i * space_.left.kStride + k * kTileRows,
                         bias, span.zero, span.special || space_.left.spans[i].special, sums + n * kTileSize);
       }
     }

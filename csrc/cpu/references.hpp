@@ -46,7 +46,7 @@ inline Factor factor_of(std::int32_t word, std::int32_t bias) {
 struct alignas(64) PartRows {
   std::int32_t right[kPartDepth][kTileColumns];
   std::int32_t zeros[kTileColumns];
-  std::int32_t finished[kPartPairs][kTileColumns];
+  std::int32_t finished[2 * kPartPairs][kTileColumns];  // for exceptions of the left panel and of the right one
 
   static constexpr std::int32_t kZeros = kPartDepth * kTileColumns;
   static constexpr std::int32_t kFinished = kZeros + kTileColumns;
@@ -55,47 +55,72 @@ struct alignas(64) PartRows {
 // A left panel's words as references, and its exceptions.
 struct alignas(64) LeftReferences {
   struct Exception {
-    std::int32_t pair;  // depth in the part times kTileRows, plus the row
+    std::int32_t depth, row;  // of the left word in its part
     Factor factor;
   };
-  std::int32_t addends[kParts][kPartPairs];
-  std::int32_t references[kParts][kPartPairs];
-  std::vector<Exception> exceptions[kParts];
+  struct Part {
+    std::int32_t addends[kPartPairs], references[kPartPairs];
+    std::vector<Exception> exceptions;  // first those that cannot overflow, then those that cannot underflow
+    int small;                          // how many the first are
+  };
+  Part parts[kParts];
 
   // `bias` turns the sum of two magnitudes into that of their product.
   void prepare(int depth, const std::int32_t* raw, std::int32_t bias, const Limits& limits) {
+    for (int k = 0, part = 0; k < depth; k += kPartDepth, ++part, raw += kPartPairs)
+      prepare_part(std::min(kPartDepth, depth - k), raw, bias, limits, &parts[part]);
+  }
+
+ private:
+  static void prepare_part(int depth, const std::int32_t* raw, std::int32_t bias, const Limits& limits, Part* part) {
     const std::int64_t least = kMin - std::int64_t{bias} - limits.low, most = kInf - 1 - std::int64_t{bias} - limits.high;
     const Int low = splat(static_cast<std::int32_t>(std::clamp<std::int64_t>(least, kMin, kInf)));
     const Int high = splat(static_cast<std::int32_t>(std::clamp<std::int64_t>(most, 0, kInf - 1)));
-    for (int part = 0; part * kPartDepth < depth; ++part, raw += kPartPairs) {
-      const int pairs = std::min(kPartDepth, depth - part * kPartDepth) * kTileRows;
-      alignas(64) std::int32_t own_rows[kPartPairs], exceptional[kPartPairs], found[kPartPairs];
-      for (int k = 0; k < kPartDepth; ++k) std::fill_n(own_rows + k * kTileRows, kTileRows, k * kTileColumns);
-      for (int n = 0; n < pairs; n += kLanes) {  // panels are padded to whole vectors
-        const Int word = load(raw + n), magnitude = word & splat(kMagnitude);
-        const Int regular = (magnitude >= low) & (magnitude <= high), zero = magnitude == 0;
-        const Int finished = (lane_numbers() + splat(n)) * splat(kTileColumns) + splat(PartRows::kFinished);
-        store(addends[part] + n, (word + splat(bias)) & regular);
-        store(references[part] + n, regular ? load(own_rows + n) : zero ? splat(PartRows::kZeros) : finished);
-        store(exceptional + n, ~(regular | zero));
-      }
-      int count = 0;
-      for (int n = 0; n < pairs; ++n) found[count] = n, count -= exceptional[n];
-      exceptions[part].resize(count);
-      for (int e = 0; e < count; ++e) exceptions[part][e] = {found[e], factor_of(raw[found[e]], bias)};
+    std::int32_t* references = part->references;
+    for (int k = 0; k < depth; ++k) std::fill_n(references + k * kTileRows, kTileRows, k * kTileColumns);
+    alignas(64) std::int32_t exceptional[kPartPairs];  // 1 if it cannot overflow, 2 if it cannot underflow
+    Int found = Int{};
+    for (int n = 0; n < depth * kTileRows; n += kLanes) {  // panels are padded to whole vectors
+      const Int word = load(raw + n), magnitude = word & splat(kMagnitude);
+      const Int regular = (magnitude >= low) & (magnitude <= high), other = ~regular & (magnitude != 0);
+      store(part->addends + n, (word + splat(bias)) & regular);
+      store(references + n, magnitude == 0 ? splat(PartRows::kZeros) : load(references + n));
+      store(exceptional + n, other & (magnitude <= splat(-bias) ? splat(1) : splat(2)));
+      found |= other;
+    }
+    std::int32_t small[kPartPairs + 1], large[kPartPairs + 1];  // with room for one that is overwritten
+    int smalls = 0, larges = 0;
+    for (int n = 0; any(found) && n < depth * kTileRows; ++n) {
+      small[smalls] = large[larges] = n;
+      smalls += exceptional[n] & 1, larges += exceptional[n] >> 1;
+    }
+    part->exceptions.resize(smalls + larges);
+    part->small = smalls;
+    for (int e = 0; e < smalls + larges; ++e) {
+      const int pair = e < smalls ? small[e] : large[e - smalls];
+      part->exceptions[e] = {pair / kTileRows, pair % kTileRows, factor_of(raw[pair], bias)};
+      references[pair] = PartRows::kFinished + e * kTileColumns;
     }
   }
 };
 
+enum class Kind { small, large, any };  // of an exception: it cannot overflow, it cannot underflow, it may be special
+
 // The products of one left word with a right row. Products that are NaN also go to the sums, where they stay: the
-// lanes of right zeros are masked, and infinity times zero is NaN.
-template <bool Special>
+// lanes of right zeros are masked, and infinity times zero is NaN. Denormals count as zero in the sums.
+template <Kind kind>
 inline void finish_row(const Factor& factor, const std::int32_t* right, std::int32_t* out, std::int32_t* sums) {
+  const Int low = splat(factor.low), high = splat(factor.high), addend = splat(factor.addend);
 #pragma GCC unroll 4
   for (int v = 0; v < kTileColumns; v += kLanes) {
     const Int word = load(right + v), magnitude = word & splat(kMagnitude), sign = word & splat(kSign);
-    Int product = (max(min(magnitude, splat(factor.high)), splat(factor.low)) | sign) + splat(factor.addend);
-    if (Special) {
+    Int product;
+    if (kind == Kind::small) {
+      product = magnitude > low ? word + addend : Int{};
+    } else if (kind == Kind::large) {
+      product = (min(magnitude, high) | sign) + addend;
+    } else {
+      product = (max(min(magnitude, high), low) | sign) + addend;
       product = magnitude == 0 ? splat(factor.of_zero) : product;
       product = magnitude >= splat(kInf) ? splat(factor.of_inf) ^ sign : product;
       product = magnitude > splat(kInf) ? splat(kNan) : product;
@@ -149,30 +174,41 @@ struct RightPart {
   }
 
   // Goes on from the sums in `tile` with the terms of one part. `raw` are the left words of this part.
-  void add_terms(int depth, const LeftReferences& left, int part, const std::int32_t* raw, std::int32_t bias,
-                 bool zeros, bool special, std::int32_t* tile) {
-    const std::int32_t *addends = left.addends[part], *references = left.references[part];
-    for (const auto& [pair, factor] : left.exceptions[part])
-      finish(special, factor, pair, tile);
+  void add_terms(int depth, const LeftReferences::Part& left, const std::int32_t* raw, std::int32_t bias, bool zeros,
+                 bool special, std::int32_t* tile) {
+    const int count = static_cast<int>(left.exceptions.size());
+    if (special) {
+      finish<Kind::any>(left, 0, count, tile);
+    } else {
+      finish<Kind::small>(left, 0, left.small, tile);
+      finish<Kind::large>(left, left.small, count, tile);
+    }
+    const std::int32_t *addends = left.addends, *references = left.references;
     alignas(64) std::int32_t own_addends[kPartPairs], own_references[kPartPairs];
     if (!outside.empty()) {
       std::copy_n(addends, depth * kTileRows, own_addends);
       std::copy_n(references, depth * kTileRows, own_references);
       addends = own_addends, references = own_references;
+      int slot = count;
       for (const int k : outside)
-        for (int pair = k * kTileRows; pair < (k + 1) * kTileRows; ++pair) {
-          finish(true, factor_of(raw[pair], bias), pair, tile);
+        for (int i = 0; i < kTileRows; ++i, ++slot) {
+          const int pair = k * kTileRows + i;
+          finish_row<Kind::any>(factor_of(raw[pair], bias), rows.right[k], rows.finished[slot],
+                                tile + i * kTileColumns);
           own_addends[pair] = 0;
-          own_references[pair] = PartRows::kFinished + pair * kTileColumns;
+          own_references[pair] = PartRows::kFinished + slot * kTileColumns;
         }
     }
     (zeros ? referenced_part<true> : referenced_part<false>)(depth, addends, references, rows, tile);
   }
 
  private:
-  void finish(bool special, const Factor& factor, int pair, std::int32_t* tile) {
-    (special ? finish_row<true> : finish_row<false>)(factor, rows.right[pair / kTileRows], rows.finished[pair],
-                                                     tile + pair % kTileRows * kTileColumns);
+  template <Kind kind>
+  void finish(const LeftReferences::Part& left, int first, int last, std::int32_t* tile) {
+    for (int e = first; e < last; ++e) {
+      const auto& [depth, row, factor] = left.exceptions[e];
+      finish_row<kind>(factor, rows.right[depth], rows.finished[e], tile + row * kTileColumns);
+    }
   }
 };
 

@@ -133,34 +133,36 @@ struct Limits {
   std::int64_t low = kMin, high = kInf - 1;
 };
 
-// How many of the non-zero numbers of an operand have an exponent field below each, by a sample.
-struct Exponents {
-  std::int64_t below[257] = {};
-
+// How many numbers of a sample have an exponent field below each; zeros and special numbers do not count.
+class Exponents {
+ public:
   explicit Exponents(const std::vector<std::int32_t>& sample) {
     for (const std::int32_t word : sample)
-      if (const std::int32_t e = (word & kMagnitude) >> 23; e > 0 && e < 255) ++below[e + 1];
-    for (int e = 0; e < 256; ++e) below[e + 1] += below[e];
+      if (const std::int32_t e = (word & kMagnitude) >> 23; e > 0 && e < 255) ++below_[e + 1];
+    for (int e = 0; e < 256; ++e) below_[e + 1] += below_[e];
   }
 
-  std::int64_t total() const { return below[256]; }
-  std::int64_t before(std::int64_t exponent) const { return below[std::clamp<std::int64_t>(exponent, 0, 256)]; }
+  std::int64_t total() const { return below_[256]; }
+  std::int64_t below(std::int64_t e) const { return below_[std::clamp<std::int64_t>(e, 0, 256)]; }
+  std::int64_t from(std::int64_t e) const { return total() - below(e); }
+
+ private:
+  std::int64_t below_[257] = {};
 };
 
-// The limits with the fewest exceptions. Wider limits make more left words exceptions, those that may leave the format
-// with a right word at the limit; narrower ones more right rows of `width` words, those with a word beyond it.
-// `bias` turns the sum of two magnitudes into that of their product.
-inline Limits choose_limits(const Exponents& left, const Exponents& right, std::int64_t bias, std::int64_t width) {
-  const auto cost = [&](std::int64_t lefts, std::int64_t rights) {
-    return lefts * right.total() + std::min(right.total(), rights * width) * left.total();
-  };
+// The limits with the fewest exceptions, by samples of left words and of the least and greatest words of right rows.
+// Wider limits make more left words exceptions, those that may leave the format with a right word at the limit;
+// narrower ones more right rows, those with a word beyond it. `bias` turns the sum of two magnitudes into that of
+// their product.
+inline Limits choose_limits(const Exponents& lefts, const Exponents& leasts, const Exponents& greatests,
+                            std::int64_t bias) {
   Limits limits;
   std::int64_t fewest_low = INT64_MAX, fewest_high = INT64_MAX;
   for (std::int64_t e = 1; e < 255; ++e) {  // from the widest limits inwards
     const std::int64_t low = e * kStep, high = kInf - low + kStep - 1;
     const std::int64_t least = (kMin - bias - low + kStep - 1) >> 23, most = (kInf - bias - high) >> 23;
-    const std::int64_t cost_low = cost(left.before(least), right.before(e));
-    const std::int64_t cost_high = cost(left.total() - left.before(most), right.total() - right.before(256 - e));
+    const std::int64_t cost_low = lefts.below(least) * leasts.total() + leasts.below(e) * lefts.total();
+    const std::int64_t cost_high = lefts.from(most) * greatests.total() + greatests.from(256 - e) * lefts.total();
     if (cost_low < fewest_low) fewest_low = cost_low, limits.low = low;
     if (cost_high < fewest_high) fewest_high = cost_high, limits.high = high;
   }
