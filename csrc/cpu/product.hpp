@@ -202,7 +202,7 @@ class Product {
     const Span& span = space_.right.spans[j];
     for (int k = 0, part = 0; k < depth_; k += kPartDepth, ++part) {
       const int depth = std::min(kPartDepth, depth_ - k);
-      right.prepare(depth, space_.right.raw + j * space_.right.kStride + k * kTileColumns, limits_);
+      right.prepare(depth, space_.right.raw + j * space_.right.kStride + k * kTileColumns, span, limits_);
       for (std::size_t n = 0; n < rows.size(); ++n) {
         const std::int64_t i = rows[n];
         right.add_terms(depth, space_.references[i].parts[part], space_.left.raw + i * space_.left.kStride + k * kTileRows,

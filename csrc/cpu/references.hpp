@@ -158,16 +158,18 @@ struct RightPart {
   PartRows rows;
   std::vector<int> outside;  // depths of the rows that stick out of the limits
 
-  void prepare(int depth, const std::int32_t* raw, const Limits& limits) {
+  // `span` is that of the whole panel.
+  void prepare(int depth, const std::int32_t* raw, const Span& span, const Limits& limits) {
+    std::copy_n(raw, depth * kTileColumns, rows.right[0]);
     outside.clear();
+    if (span.low >= limits.low && span.high <= limits.high) return;
     const Int low = splat(static_cast<std::int32_t>(limits.low));
     const Int width = splat(static_cast<std::int32_t>(limits.high - limits.low));
     for (int k = 0; k < depth; ++k) {
       Int sticks_out = Int{};
-      for (int v = 0; v < kTileColumns; v += kLanes, raw += kLanes) {
-        const Int word = load(raw), magnitude = word & splat(kMagnitude);
+      for (int v = 0; v < kTileColumns; v += kLanes) {
+        const Int magnitude = load(rows.right[k] + v) & splat(kMagnitude);
         sticks_out |= (magnitude != 0) & ~at_least_unsigned(width, magnitude - low);
-        store(rows.right[k] + v, word);
       }
       if (any(sticks_out)) outside.push_back(k);
     }
