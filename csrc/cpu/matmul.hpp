@@ -44,6 +44,7 @@ struct TileCounts {
 struct MatmulKernels {
   void (*matmul)(const MatmulProblem& problem);
   TileCounts (*take_tile_counts)();
+  std::int64_t (*repeat_tile)(std::int64_t times);
 };
 
 }  // namespace mulfree

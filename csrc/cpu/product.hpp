@@ -197,7 +197,8 @@ class Product {
   }
 
   void sum_products(const std::vector<std::int64_t>& rows, std::int64_t j, std::int32_t* sums) const {
-    static thread_local RightPart right;
+    static thread_local RightPart own_part;
+    RightPart& right = own_part;  // looked up once
     const auto bias = static_cast<std::int32_t>(product_bias());
     const Span& span = space_.right.spans[j];
     for (int k = 0, part = 0; k < depth_; k += kPartDepth, ++part) {
@@ -212,8 +213,8 @@ class Product {
   }
 
   void sum_slopes(const std::vector<std::int64_t>& rows, std::int64_t j, std::int32_t* sums) const {
-    alignas(64) static thread_local GeneralLeft left;
-    alignas(64) static thread_local GeneralRight right;
+    alignas(64) GeneralLeft left;
+    GeneralRight right;
     alignas(64) std::int32_t points[kTileSize], mantissas[kTileSize];
     for (int k = 0; k < depth_; k += kGeneralDepth) {
       const int depth = std::min(kGeneralDepth, depth_ - k);

@@ -55,8 +55,9 @@ struct alignas(64) PartRows {
 // A left panel's words as references, and its exceptions.
 struct alignas(64) LeftReferences {
   struct Exception {
-    std::int32_t depth, row;  // of the left word in its part
-    Factor factor;
+    std::int16_t depth, row;  // of the left word in its part
+    std::int32_t addend;      // of its factor
+    std::int32_t limit;       // the only one that matters, if it is finite
   };
   struct Part {
     std::int32_t addends[kPartPairs], references[kPartPairs];
@@ -98,34 +99,36 @@ struct alignas(64) LeftReferences {
     part->small = smalls;
     for (int e = 0; e < smalls + larges; ++e) {
       const int pair = e < smalls ? small[e] : large[e - smalls];
-      part->exceptions[e] = {pair / kTileRows, pair % kTileRows, factor_of(raw[pair], bias)};
+      const Factor factor = factor_of(raw[pair], bias);
+      part->exceptions[e] = {static_cast<std::int16_t>(pair / kTileRows), static_cast<std::int16_t>(pair % kTileRows),
+                             factor.addend, e < smalls ? factor.low : factor.high};
       references[pair] = PartRows::kFinished + e * kTileColumns;
     }
   }
 };
 
-enum class Kind { small, large, any };  // of an exception: it cannot overflow, it cannot underflow, it may be special
-
-// The products of one left word with a right row. Products that are NaN also go to the sums, where they stay: the
-// lanes of right zeros are masked, and infinity times zero is NaN. Denormals count as zero in the sums.
-template <Kind kind>
-inline void finish_row(const Factor& factor, const std::int32_t* right, std::int32_t* out, std::int32_t* sums) {
-  const Int low = splat(factor.low), high = splat(factor.high), addend = splat(factor.addend);
+// The products of one finite left word with a right row of finite words; those that can overflow cannot underflow.
+// Denormals count as zero in the sums, and the lanes of right zeros are masked.
+template <bool Small>
+inline void finish_row(std::int32_t addend, std::int32_t limit, const std::int32_t* right, std::int32_t* out) {
 #pragma GCC unroll 4
   for (int v = 0; v < kTileColumns; v += kLanes) {
     const Int word = load(right + v), magnitude = word & splat(kMagnitude), sign = word & splat(kSign);
-    Int product;
-    if (kind == Kind::small) {
-      product = magnitude > low ? word + addend : Int{};
-    } else if (kind == Kind::large) {
-      product = (min(magnitude, high) | sign) + addend;
-    } else {
-      product = (max(min(magnitude, high), low) | sign) + addend;
-      product = magnitude == 0 ? splat(factor.of_zero) : product;
-      product = magnitude >= splat(kInf) ? splat(factor.of_inf) ^ sign : product;
-      product = magnitude > splat(kInf) ? splat(kNan) : product;
-      store(sums + v, (product & splat(kMagnitude)) > splat(kInf) ? product : load(sums + v));
-    }
+    if (Small) store(out + v, magnitude > splat(limit) ? word + splat(addend) : Int{});
+    else store(out + v, (min(magnitude, splat(limit)) | sign) + splat(addend));
+  }
+}
+
+// The products of any left word with any right row. Those that are NaN also go to the sums, where they stay: infinity
+// times zero is NaN in a lane that is masked.
+inline void finish_row(const Factor& factor, const std::int32_t* right, std::int32_t* out, std::int32_t* sums) {
+  for (int v = 0; v < kTileColumns; v += kLanes) {
+    const Int word = load(right + v), magnitude = word & splat(kMagnitude), sign = word & splat(kSign);
+    Int product = (max(min(magnitude, splat(factor.high)), splat(factor.low)) | sign) + splat(factor.addend);
+    product = magnitude == 0 ? splat(factor.of_zero) : product;
+    product = magnitude >= splat(kInf) ? splat(factor.of_inf) ^ sign : product;
+    product = magnitude > splat(kInf) ? splat(kNan) : product;
+    store(sums + v, (product & splat(kMagnitude)) > splat(kInf) ? product : load(sums + v));
     store(out + v, product);
   }
 }
@@ -179,11 +182,13 @@ struct RightPart {
   void add_terms(int depth, const LeftReferences::Part& left, const std::int32_t* raw, std::int32_t bias, bool zeros,
                  bool special, std::int32_t* tile) {
     const int count = static_cast<int>(left.exceptions.size());
+    const auto* exceptions = left.exceptions.data();
     if (special) {
-      finish<Kind::any>(left, 0, count, tile);
+      for (int e = 0; e < count; ++e)
+        finish(raw, bias, exceptions[e].depth, exceptions[e].row, e, tile);
     } else {
-      finish<Kind::small>(left, 0, left.small, tile);
-      finish<Kind::large>(left, left.small, count, tile);
+      finish<true>(exceptions, 0, left.small);
+      finish<false>(exceptions, left.small, count);
     }
     const std::int32_t *addends = left.addends, *references = left.references;
     alignas(64) std::int32_t own_addends[kPartPairs], own_references[kPartPairs];
@@ -195,8 +200,7 @@ struct RightPart {
       for (const int k : outside)
         for (int i = 0; i < kTileRows; ++i, ++slot) {
           const int pair = k * kTileRows + i;
-          finish_row<Kind::any>(factor_of(raw[pair], bias), rows.right[k], rows.finished[slot],
-                                tile + i * kTileColumns);
+          finish(raw, bias, k, i, slot, tile);
           own_addends[pair] = 0;
           own_references[pair] = PartRows::kFinished + slot * kTileColumns;
         }
@@ -205,12 +209,14 @@ struct RightPart {
   }
 
  private:
-  template <Kind kind>
-  void finish(const LeftReferences::Part& left, int first, int last, std::int32_t* tile) {
-    for (int e = first; e < last; ++e) {
-      const auto& [depth, row, factor] = left.exceptions[e];
-      finish_row<kind>(factor, rows.right[depth], rows.finished[e], tile + row * kTileColumns);
-    }
+  template <bool Small>
+  void finish(const LeftReferences::Exception* exceptions, int first, int last) {
+    for (int e = first; e < last; ++e)
+      finish_row<Small>(exceptions[e].addend, exceptions[e].limit, rows.right[exceptions[e].depth], rows.finished[e]);
+  }
+
+  void finish(const std::int32_t* raw, std::int32_t bias, int k, int i, int slot, std::int32_t* tile) {
+    finish_row(factor_of(raw[k * kTileRows + i], bias), rows.right[k], rows.finished[slot], tile + i * kTileColumns);
   }
 };
 

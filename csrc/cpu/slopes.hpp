@@ -97,7 +97,7 @@ inline void spread_nans(int depth, const std::int32_t* left, const std::int32_t*
   alignas(64) std::int32_t products[kTileColumns];
   for (int k = 0; k < depth; ++k, left += kTileRows, right += kTileColumns)
     for (int i = 0; i < kTileRows; ++i)
-      finish_row<Kind::any>(factor_of(left[i], -kOne), right, products, tile + i * kTileColumns);
+      finish_row(factor_of(left[i], -kOne), right, products, tile + i * kTileColumns);
 }
 
 // Seven vector instructions a term: any operands whose product is not NaN. Goes on from the sums in `tile`. `mantissas`
