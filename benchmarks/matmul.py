@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -136,8 +137,10 @@ def backward(context: Context) -> Iterator[Case]:
 
 
 def rates(context: Context) -> Iterator[Case]:
-    """What bounds a product on one thread: the bare loop beside multiply-add, and a product of each kind of data
-    beside the bare loop. All do the same number of products, torch's and ours from the second-level cache."""
+    """What bounds a product on one thread: the bare loop beside multiply-add, then each kind of data beside the bare
+    loop. All do the same number of products, from the second-level cache at the farthest. Nothing without kernels."""
+    if find_spec("mulfree.backends._cpu") is None:
+        return
     from mulfree.backends.native import kernels
 
     size = RATE_SIZE

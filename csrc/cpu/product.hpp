@@ -182,7 +182,8 @@ class Product {
     } else {
       fast_tile(to.rows, to.columns, depth_, left, right, tile);
     }
-    add_to_totals(tile, to, all_fast_ ? undo(all_left_, all_right_) : undo(space_.left.spans[i], space_.right.spans[j]));
+    const Undo to_undo = all_fast_ ? undo(all_left_, all_right_) : undo(space_.left.spans[i], space_.right.spans[j]);
+    add_to_totals(tile, to, to_undo);
   }
 
   // The tiles of one right panel that need it, part by part of the chunk.
@@ -203,11 +204,13 @@ class Product {
     const Span& span = space_.right.spans[j];
     for (int k = 0, part = 0; k < depth_; k += kPartDepth, ++part) {
       const int depth = std::min(kPartDepth, depth_ - k);
-      right.prepare(depth, space_.right.raw + j * space_.right.kStride + k * kTileColumns, span, limits_);
+      const std::int32_t* words = space_.right.raw + j * space_.right.kStride + k * kTileColumns;
+      right.prepare(depth, words, span, limits_);
       for (std::size_t n = 0; n < rows.size(); ++n) {
         const std::int64_t i = rows[n];
-        right.add_terms(depth, space_.references[i].parts[part], space_.left.raw + i * space_.left.kStride + k * kTileRows,
-                        bias, span.zero, span.special || space_.left.spans[i].special, sums + n * kTileSize);
+        const std::int32_t* left_words = space_.left.raw + i * space_.left.kStride + k * kTileRows;
+        right.add_terms(depth, space_.references[i].parts[part], left_words, bias, span.zero,
+                        span.special || space_.left.spans[i].special, sums + n * kTileSize);
       }
     }
   }

@@ -27,7 +27,8 @@ constexpr int kPartPairs = kPartDepth * kTileRows;
 static_assert(kDotChunk % kPartDepth == 0 && kPartPairs % kLanes == 0);
 
 // What a left word does to a right word: its magnitude is put between `low` and `high`, then `addend` changes it and
-// its sign. The last two are the products with zero and with positive infinity.
+// its sign, modulo 2^32 (`high` is negative where every product overflows). The last two are the products with zero and
+// with positive infinity.
 struct Factor {
   std::int32_t addend, low, high, of_zero, of_inf;
 };
@@ -74,7 +75,8 @@ struct alignas(64) LeftReferences {
 
  private:
   static void prepare_part(int depth, const std::int32_t* raw, std::int32_t bias, const Limits& limits, Part* part) {
-    const std::int64_t least = kMin - std::int64_t{bias} - limits.low, most = kInf - 1 - std::int64_t{bias} - limits.high;
+    const std::int64_t least = kMin - std::int64_t{bias} - limits.low;
+    const std::int64_t most = kInf - 1 - std::int64_t{bias} - limits.high;
     const Int low = splat(static_cast<std::int32_t>(std::clamp<std::int64_t>(least, kMin, kInf)));
     const Int high = splat(static_cast<std::int32_t>(std::clamp<std::int64_t>(most, 0, kInf - 1)));
     std::int32_t* references = part->references;
@@ -115,7 +117,7 @@ inline void finish_row(std::int32_t addend, std::int32_t limit, const std::int32
   for (int v = 0; v < kTileColumns; v += kLanes) {
     const Int word = load(right + v), magnitude = word & splat(kMagnitude), sign = word & splat(kSign);
     if (Small) store(out + v, magnitude > splat(limit) ? word + splat(addend) : Int{});
-    else store(out + v, (min(magnitude, splat(limit)) | sign) + splat(addend));
+    else store(out + v, (min(magnitude, splat(limit)) ^ sign) + splat(addend));
   }
 }
 
@@ -124,7 +126,7 @@ inline void finish_row(std::int32_t addend, std::int32_t limit, const std::int32
 inline void finish_row(const Factor& factor, const std::int32_t* right, std::int32_t* out, std::int32_t* sums) {
   for (int v = 0; v < kTileColumns; v += kLanes) {
     const Int word = load(right + v), magnitude = word & splat(kMagnitude), sign = word & splat(kSign);
-    Int product = (max(min(magnitude, splat(factor.high)), splat(factor.low)) | sign) + splat(factor.addend);
+    Int product = (max(min(magnitude, splat(factor.high)), splat(factor.low)) ^ sign) + splat(factor.addend);
     product = magnitude == 0 ? splat(factor.of_zero) : product;
     product = magnitude >= splat(kInf) ? splat(factor.of_inf) ^ sign : product;
     product = magnitude > splat(kInf) ? splat(kNan) : product;

@@ -20,7 +20,8 @@ kernels = pytest.importorskip("mulfree.backends._cpu")
 
 ROWS, COLUMNS = 26, 70
 """More than two left panels and two right ones on every target, the last ones cut."""
-FAR = tuple(scalar.compensation_offset(scalar.bits(alpha)) for alpha in (2.0**-126, 2.0**-60, 2.0**60, 2.0**127))
+ALPHAS = (2.0**-126, 2.0**-60, 2.0**60, 2.0**127, 1.75 * 2.0**127)
+FAR = tuple(scalar.compensation_offset(scalar.bits(alpha)) for alpha in ALPHAS)
 
 Pair = Callable[[int, int], tuple[Tensor, Tensor]]
 
@@ -109,7 +110,7 @@ def test_general_loop_narrowed_and_compensated(native: Backend, name: str, manti
 
 
 @pytest.mark.parametrize("offset", FAR)
-@pytest.mark.parametrize("name", ["over and under", "zeros", "special words"])
+@pytest.mark.parametrize("name", ["over and under", "every pair over", "zeros", "huge strays", "special words"])
 def test_general_loop_with_far_compensation(native: Backend, name: str, offset: int) -> None:
     _compare(native, name, 70, 23, offset)
 
