@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import mulfree.functional as MF
-from benchmarks.harness import Case, Context, Rival, require_close, require_same_bits
+from benchmarks.harness import Case, Context, Rival, WrongResultError, require_close, require_same_bits
 from mulfree.backends.select import backend
 
 SQUARES = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048))
 LAYERS = ((4096, 512, 512), (4096, 512, 2048), (4096, 2048, 512))
 DERIVATIVES: tuple[MF.Derivative, ...] = ("exact", "approximate")
+RATE_SIZE = 384
+"""Fits whole tiles of every instruction set."""
 ROWS_CHECKED = 4
 COLUMNS_CHECKED = 16
 WORST_PRODUCT = 1 / 9
@@ -131,6 +134,36 @@ def backward(context: Context) -> Iterator[Case]:
         grad = _gradients(context, m, n)
         for derivative in DERIVATIVES:
             yield _backward_case(context, a, b, grad, derivative)
+
+
+def rates(context: Context) -> Iterator[Case]:
+    """What bounds a product on one thread: the bare loop beside multiply-add, then each kind of data beside the bare
+    loop. All do the same number of products, from the second-level cache at the farthest. Nothing without kernels."""
+    if find_spec("mulfree.backends._cpu") is None:
+        return
+    from mulfree.backends.native import kernels
+
+    size = RATE_SIZE
+    times = size**3 // kernels.repeat_tile(1)
+    a, b = context.normal(size, size), context.normal(size, size)
+
+    def bare() -> int:
+        return kernels.repeat_tile(times)
+
+    def verify() -> None:
+        if bare() != size**3:
+            raise WrongResultError(f"the bare loop did not do {size**3} products")
+
+    torch.set_num_threads(1)
+    try:
+        fused = Rival("torch (multiply-add)", lambda: torch.matmul(a, b), None)
+        yield Case(f"bare loop, {size}^3 products", "none", bare, (fused,), verify)
+        for data in KINDS:
+            left, right = data.make(context, size, size), data.make(context, size, size)
+            product = _product(context, left, right, f"matmul {size}x{size}x{size}, one thread", data, 0.0)
+            yield replace(product, rivals=(Rival("bare loop", bare, None),), best_target=None)
+    finally:
+        torch.set_num_threads(context.threads)
 
 
 def _backward_case(context: Context, a: Tensor, b: Tensor, grad: Tensor, derivative: MF.Derivative) -> Case:

@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[Context], Iterator[Case | Result]]] = {
     "matmul": matmul.forward,
     "small-matmul": matmul.small,
     "backward": matmul.backward,
+    "rates": matmul.rates,
     "convolution": convolution.convolution,
     memory.GROUP: memory.results,
     "elementwise": pointwise.elementwise,

@@ -50,9 +50,10 @@ void bind_matmul(nb::module_& m) {
   m.def("matmul", &matmul, nb::arg("left"), nb::arg("right"), nb::arg("slope").none(), nb::arg("out"), nb::arg("bias"),
         nb::arg("sizes"), nb::arg("batch_sizes"), nb::arg("format"), nb::arg("mantissa_bits"), nb::arg("offset"),
         nb::arg("threads"));
+  m.def("repeat_tile", [](std::int64_t times) { return current().matmul->repeat_tile(times); }, nb::arg("times"));
   m.def("take_tile_counts", [] {
     const TileCounts counts = current().matmul->take_tile_counts();
-    return nb::make_tuple(counts.empty, counts.fast, counts.masking, counts.clamping, counts.scalar);
+    return nb::make_tuple(counts.empty, counts.fast, counts.general);
   });
 }
 

@@ -38,12 +38,13 @@ struct MatmulProblem {
 
 // How many tiles each inner loop served, for tests and benchmarks.
 struct TileCounts {
-  std::int64_t empty, fast, masking, clamping, scalar;
+  std::int64_t empty, fast, general;
 };
 
 struct MatmulKernels {
   void (*matmul)(const MatmulProblem& problem);
   TileCounts (*take_tile_counts)();
+  std::int64_t (*repeat_tile)(std::int64_t times);
 };
 
 }  // namespace mulfree

@@ -110,14 +110,6 @@ inline Span survey(std::int32_t* words, int count, int mantissa_bits, std::int32
   return span;
 }
 
-// Clears the words whose magnitude is below `least`.
-inline void purge(std::int32_t* words, int count, std::int32_t least) {
-  for (int i = 0; i < count; i += kLanes) {
-    const Int word = load(words + i);
-    store(words + i, word & ((word & splat(kMagnitude)) >= splat(least)));
-  }
-}
-
 // Replaces zeros by the code for zero and adds `bias` to the others. `in` and `out` may be the same.
 inline void encode(const std::int32_t* in, int count, std::int32_t bias, std::int32_t zero, std::int32_t* out) {
   for (int i = 0; i < count; i += kLanes) {
@@ -153,8 +145,9 @@ struct Panels {
   std::int64_t lines = 0, count = 0;
   std::int32_t* raw = nullptr;
   std::int32_t* encoded = nullptr;
+  std::int32_t* present = nullptr;  // which words exist (all ones) and which do not (0); null: all, or it is no matter
   std::vector<Span> spans;
-  Buffer raw_buffer, encoded_buffer;
+  Buffer raw_buffer, encoded_buffer, present_buffer;
 
   // `biased` panels are encoded even where there is no zero.
   void resize(std::int64_t new_lines, bool biased) {
@@ -167,22 +160,31 @@ struct Panels {
 
   static int padded(int depth) { return (Width * depth + kLanes - 1) / kLanes * kLanes; }
 
+  int lines_of(std::int64_t panel) const {
+    return static_cast<int>(std::min<std::int64_t>(Width, lines - panel * Width));
+  }
+
   // `line` is the source's line that is the first of all panels.
   template <class Lines>
   void load_panel(std::int64_t panel, const Lines& source, std::int64_t line, std::int64_t k, int depth,
                   int mantissa_bits, std::int32_t bias) {
     std::int32_t* words = raw + panel * kStride;
-    const int lines_here = static_cast<int>(std::min<std::int64_t>(Width, lines - panel * Width));
-    source.load(line + panel * Width, lines_here, k, depth, words);
+    source.load(line + panel * Width, lines_of(panel), k, depth, words);
     for (int i = Width * depth; i < padded(depth); ++i) words[i] = words[0];
     spans[panel] = survey(words, padded(depth), mantissa_bits, bias,
                           encoded == raw ? nullptr : encoded + panel * kStride);
   }
 
-  void purge_panel(std::int64_t panel, int depth, std::int64_t least) {
-    std::int32_t* words = raw + panel * kStride;
-    purge(words, padded(depth), static_cast<std::int32_t>(std::clamp<std::int64_t>(least, 0, kInf)));
-    spans[panel] = survey(words, padded(depth), 23, 0, nullptr);
+  template <class Lines>
+  void mark_panel(std::int64_t panel, const Lines& source, std::int64_t line, std::int64_t k, int depth) {
+    if (present) source.mark(line + panel * Width, lines_of(panel), k, depth, present + panel * kStride);
+  }
+
+  // Calls body with about `rows` of the panels' rows of `Width` words, evenly spaced.
+  template <class Body>
+  void sample(int depth, std::int64_t rows, Body&& body) const {
+    const std::int64_t total = count * depth, step = total / rows | 1;
+    for (std::int64_t at = 0; at < total; at += step) body(raw + at / depth * kStride + at % depth * Width);
   }
 
   void encode_panel(std::int64_t panel, int depth, std::int32_t bias, std::int32_t zero) {

@@ -181,10 +181,10 @@ class PositionLines final : public Source<Width> {
     });
   }
 
-  bool mark(std::int64_t line, int count, std::int64_t k, int depth, std::int32_t* out) const override {
-    if (patches_.complete()) return false;
+  bool complete() const override { return patches_.complete(); }
+
+  void mark(std::int64_t line, int count, std::int64_t k, int depth, std::int32_t* out) const override {
     visit(line, count, k, depth, out, [](const Points&, Int lanes, std::int64_t) { return lanes; });
-    return true;
   }
 
  private:
@@ -243,10 +243,10 @@ class TapLines final : public Source<Width> {
     });
   }
 
-  bool mark(std::int64_t line, int count, std::int64_t, int depth, std::int32_t* out) const override {
-    if (patches_.complete()) return false;
+  bool complete() const override { return patches_.complete(); }
+
+  void mark(std::int64_t line, int count, std::int64_t, int depth, std::int32_t* out) const override {
     visit(line, count, depth, out, [](const Points&, Int lanes, std::int64_t) { return lanes; });
-    return true;
   }
 
  private:

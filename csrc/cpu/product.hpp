@@ -1,4 +1,4 @@
-// The blocked product on any two sources of lines (matmul.cpp), for kernels that are products in disguise.
+// The blocked product on any two sources of lines (product.cpp), for kernels that are products in disguise.
 #pragma once
 #include "matmul.hpp"
 #include "sources.hpp"
@@ -12,5 +12,7 @@ using RightSource = Source<kTileColumns>;
 // problem.left and .right are not read; the result goes to `out`, rows x columns, row-major. The caller has set the
 // law's float environment.
 void run_product(const MatmulProblem& problem, LeftSource& left, RightSource& right, float* out, int threads);
+
+TileCounts take_tile_counts();
 
 }  // namespace mulfree::MF_TARGET

@@ -20,7 +20,7 @@ constexpr int kSkinnyDepth = 8;     // right rows read side by side
 
 inline bool is_skinny(const MatmulProblem& problem, const Matrix& right) {
   return problem.rows <= kSkinnyRows && problem.format == Format::float32 && problem.mantissa_bits == 23 &&
-         right.column_stride == 1 && std::abs(std::int64_t{problem.offset}) <= kLargestOffset;
+         right.column_stride == 1;
 }
 
 // Left words of one chunk.

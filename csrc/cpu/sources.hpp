@@ -17,9 +17,11 @@ class Source {
   // missing repeat the last one or are zero: they are computed and dropped.
   virtual void load(std::int64_t line, int count, std::int64_t k, int depth, std::int32_t* out) const = 0;
 
-  // Writes in the same layout which entries exist (all ones) and which do not (0) and count as no term at all, whatever
-  // they meet; they are loaded as zeros. False, and nothing is written, if all exist.
-  virtual bool mark(std::int64_t, int, std::int64_t, int, std::int32_t*) const { return false; }
+  // False if some entries do not exist. They are loaded as zeros and count as no term at all, whatever they meet.
+  virtual bool complete() const { return true; }
+
+  // Writes in the layout of load which entries exist (all ones) and which do not (0). Not called if all do.
+  virtual void mark(std::int64_t, int, std::int64_t, int, std::int32_t*) const {}
 };
 
 // The lines of a matrix in memory; strides in elements, between lines and along them.

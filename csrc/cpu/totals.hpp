@@ -20,9 +20,13 @@ struct Undo {
   std::int32_t floor = 0, scale = 0;
 };
 
+inline Int undone(Int sum, const Undo& undo) {
+  return (sum & splat(kMagnitude)) < splat(undo.floor) ? Int{} : sum - splat(undo.scale);
+}
+
 // The new total of one vector of outputs: `sum` of the chunk added to `target`, then `addend` if there is one.
 inline Int total_of(Int sum, const Undo& undo, const float* target, const float* addend, bool first, bool last) {
-  if (undo.floor) sum = (sum & splat(kMagnitude)) < splat(undo.floor) ? Int{} : sum - splat(undo.scale);
+  if (undo.floor) sum = undone(sum, undo);
   Float total = as_float(sum);
   if (!first) total += as_float(load(target));
   total += Float{};  // a zero total is +0

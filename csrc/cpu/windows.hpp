@@ -12,9 +12,7 @@
 //   - To make room below lo, all products of a chunk are scaled by a power of two (added to the left words) and the
 //     chunk sum is scaled back. Scaling commutes with rounding while nothing leaves the normal range.
 //
-// An operand so small that its product with the largest of the other side is flushed counts as zero; that takes the
-// strays of a gradient out of the window. A tile that still does not fit falls back to a loop that masks the products
-// that are zero, and where some may overflow to one that clamps every product. Quantities here are magnitudes (words
+// A tile that does not fit takes a general loop (references.hpp, slopes.hpp). Quantities here are magnitudes (words
 // without sign) in wide integers.
 #pragma once
 #include <algorithm>
@@ -42,13 +40,11 @@ struct Encoding {
   std::int32_t right_zero = 0;
 };
 
-enum class Loop { empty, fast, masking, clamping, scalar };
+enum class Loop { empty, fast, general };
 
 constexpr std::int64_t kTinyGap = 50 * std::int64_t{kStep};   // between a zero's product and lo
 constexpr std::int64_t kHeadroom = 9 * std::int64_t{kStep};   // for the sum of a chunk
 constexpr std::int64_t kSumFloor = 24 * std::int64_t{kStep};  // products from here up have no denormal sums
-constexpr std::int64_t kLargestOffset = 64 * std::int64_t{kStep};  // compensation beyond it goes the scalar way
-constexpr std::int64_t kClampShift = std::int64_t{1} << 30;   // the clamping loop's sums are shifted to fit a word
 
 inline Span whole(const std::vector<Span>& panels) {
   Span all;
@@ -62,7 +58,7 @@ inline Span whole(const std::vector<Span>& panels) {
 }
 
 // The span that covers all panels but the `cut` lowest and the `cut` highest, so that a stray value does not move the
-// window. Panels that stick out of the window take a slower loop.
+// window. Panels that stick out of the window take the general loop.
 inline Span trimmed(const std::vector<Span>& panels, std::size_t divisor) {
   Span all = whole(panels);
   std::vector<std::int64_t> lows, highs;
@@ -106,32 +102,72 @@ inline Encoding choose_encoding(const std::vector<Span>& left, const std::vector
   return code;
 }
 
-// The loop for two panels; `maskable` if there is a masking loop for the kind of sum.
-inline Loop choose_loop(const Span& left, const Span& right, const Encoding& code, std::int64_t slack, bool maskable) {
-  if (left.special || right.special) return Loop::scalar;
+// The loop for two panels.
+inline Loop choose_loop(const Span& left, const Span& right, const Encoding& code, std::int64_t slack) {
+  if (left.special || right.special) return Loop::general;
   if (left.empty() || right.empty()) return Loop::empty;
   const std::int64_t low = left.low + right.low, high = left.high + right.high + slack;
-  const bool fits_word = low - kClampShift >= INT32_MIN && high - kClampShift <= INT32_MAX;
-  const Loop slow = maskable && high < kInf ? Loop::masking : fits_word ? Loop::clamping : Loop::scalar;
-  const bool zeros = left.zero || right.zero;
-  const bool plain = !zeros && code.scale == 0;
-  if (plain) return low >= kMin && high < kInf ? Loop::fast : slow;
+  const bool plain = !left.zero && !right.zero && code.scale == 0;
+  if (plain) return low >= kMin && high < kInf ? Loop::fast : Loop::general;
 
   const std::int64_t scaled = low + code.scale, tiny = scaled - kTinyGap;
-  if (low < kSumFloor || scaled < kSumFloor) return slow;
-  if (high + kHeadroom > kInf || high + code.scale + kHeadroom > kInf) return slow;
-  if (left.zero && (code.left_zero + right.low < 0 || code.left_zero + right.high + slack > tiny)) return slow;
+  if (low < kSumFloor || scaled < kSumFloor) return Loop::general;
+  if (high + kHeadroom > kInf || high + code.scale + kHeadroom > kInf) return Loop::general;
+  if (left.zero && (code.left_zero + right.low < 0 || code.left_zero + right.high + slack > tiny))
+    return Loop::general;
   if (right.zero && (left.low + code.scale + code.right_zero < slack ||
                      left.high + code.scale + code.right_zero + slack > tiny))
-    return slow;
+    return Loop::general;
   if (left.zero && right.zero) {
     // the sum of both codes, in either direction of the slack, as a magnitude modulo 2^31
     const std::int64_t both = std::int64_t{code.left_zero} + code.right_zero;
     for (const std::int64_t sum : {both - slack, both + slack})
-      if ((sum & kMagnitude) > tiny) return slow;
-    if (((both - slack) ^ (both + slack)) >> 31) return slow;
+      if ((sum & kMagnitude) > tiny) return Loop::general;
+    if (((both - slack) ^ (both + slack)) >> 31) return Loop::general;
   }
   return Loop::fast;
+}
+
+// Right magnitudes that the general loop of products takes for ordinary.
+struct Limits {
+  std::int64_t low = kMin, high = kInf - 1;
+};
+
+// How many numbers of a sample have an exponent field below each; zeros and special numbers do not count.
+class Exponents {
+ public:
+  explicit Exponents(const std::vector<std::int32_t>& sample) {
+    for (const std::int32_t word : sample)
+      if (const std::int32_t e = (word & kMagnitude) >> 23; e > 0 && e < 255) ++below_[e + 1];
+    for (int e = 0; e < 256; ++e) below_[e + 1] += below_[e];
+  }
+
+  std::int64_t total() const { return below_[256]; }
+  std::int64_t below(std::int64_t e) const { return below_[std::clamp<std::int64_t>(e, 0, 256)]; }
+  std::int64_t from(std::int64_t e) const { return total() - below(e); }
+
+ private:
+  std::int64_t below_[257] = {};
+};
+
+// The limits with the fewest exceptions, by samples of left words and of the least and greatest words of right rows.
+// Wider limits make more left words exceptions, those that may leave the format with a right word at the limit;
+// narrower ones more right rows, those with a word beyond it. `bias` turns the sum of two magnitudes into that of
+// their product.
+inline Limits choose_limits(const Exponents& lefts, const Exponents& leasts, const Exponents& greatests,
+                            std::int64_t bias) {
+  Limits limits;
+  std::int64_t fewest_low = INT64_MAX, fewest_high = INT64_MAX;
+  for (std::int64_t e = 1; e < 255; ++e) {  // from the widest limits inwards
+    const std::int64_t low = e * kStep, high = kInf - low + kStep - 1;
+    const std::int64_t least = (kMin - bias - low + kStep - 1) >> 23, most = (kInf - bias - high) >> 23;
+    const std::int64_t cost_low = lefts.below(least) * leasts.total() + leasts.below(e) * lefts.total();
+    const std::int64_t cost_high = lefts.from(most) * greatests.total() + greatests.from(256 - e) * lefts.total();
+    if (cost_low < fewest_low) fewest_low = cost_low, limits.low = low;
+    if (cost_high < fewest_high) fewest_high = cost_high, limits.high = high;
+  }
+  limits.high = std::max(limits.high, limits.low);
+  return limits;
 }
 
 }  // namespace mulfree

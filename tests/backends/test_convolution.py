@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from math import prod
@@ -84,9 +84,9 @@ LAYERS = [
 ]
 
 
-def sums(run: Any, layer: Layer, data: str, dtype: torch.dtype, rounding: tuple[int, ...]) -> Iterator[Tensor]:
+def sums(run: Any, layer: Layer, operands: Sequence[Tensor], rounding: tuple[int, ...]) -> Iterator[Tensor]:
     """All seven sums of a layer as ``run`` computes them."""
-    x, weight, bias, grad = layer.operands(data, dtype)
+    x, weight, bias, grad = operands
     window, positions = layer.window, layer.positions
     by_channel = bias.new_ones(layer.channels[0])
     calls = [
@@ -104,18 +104,18 @@ def sums(run: Any, layer: Layer, data: str, dtype: torch.dtype, rounding: tuple[
 
 @cache
 def _by_law(layer: Layer, data: str, dtype: torch.dtype, rounding: tuple[int, ...]) -> list[Tensor]:
-    return list(sums(law, layer, data, dtype, rounding))
+    return list(sums(law, layer, layer.operands(data, dtype), rounding))
 
 
 @cache
 def _by_reference(layer: Layer, data: str) -> list[Tensor]:
-    return list(sums(named("reference"), layer, data, torch.float32, ()))
+    return list(sums(named("reference"), layer, layer.operands(data), ()))
 
 
 def check(run: Backend, layer: Layer, data: str, dtype: torch.dtype = torch.float32, *rounding: int) -> None:
     """The sums of a small layer against the law."""
     for got, expected in zip(
-        sums(run, layer, data, dtype, rounding), _by_law(layer, data, dtype, rounding), strict=True
+        sums(run, layer, layer.operands(data, dtype), rounding), _by_law(layer, data, dtype, rounding), strict=True
     ):
         assert got.is_contiguous()
         assert_same_bits(got, expected)
@@ -123,7 +123,7 @@ def check(run: Backend, layer: Layer, data: str, dtype: torch.dtype = torch.floa
 
 def check_large(run: Backend, layer: Layer, data: str) -> None:
     """The sums of a larger layer against the reference."""
-    for got, expected in zip(sums(run, layer, data, torch.float32, ()), _by_reference(layer, data), strict=True):
+    for got, expected in zip(sums(run, layer, layer.operands(data), ()), _by_reference(layer, data), strict=True):
         assert_same_bits(got, expected)
 
 
@@ -257,3 +257,30 @@ def test_what_is_missing_is_no_zero(backend: Backend) -> None:
     got = backend.convolve_transposed(x, weight[..., :2], None, apart, (10,), torch.full((1, 1, 10), float("nan")))
     assert torch.isnan(got[0, 0, [0, 1, 4, 5, 8, 9]]).all()
     assert (got[0, 0, [2, 3, 6, 7]] == 0).all()
+
+
+# In the first, most taps meet nothing but padding; the last one is summed up in several chunks.
+PADDED = [
+    Layer(2, (3, 4), (1, 2), (3, 4), (1, 1), (1, 2), (1, 1)),
+    Layer(1, (4, 3), (6, 5), (3, 3), (2, 2), (2, 3), (1, 2)),
+    Layer(5, (32, 29), (8, 9), (3, 3), (1, 1), (1, 1), (1, 1)),
+]
+
+
+@cache
+def _with_specials(layer: Layer, operand: int, special: float) -> tuple[Sequence[Tensor], list[Tensor]]:
+    """Operands of a layer, one of them special at the first and last entry of a channel, and the sums."""
+    operands = layer.operands("normal")
+    for entry in (0, -1):
+        operands[operand][:, 1].flatten(1)[:, entry] = special
+    run: Any = named("reference") if layer is PADDED[-1] else law
+    return operands, list(sums(run, layer, operands, ()))
+
+
+@pytest.mark.parametrize("special", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("operand", [0, 1, 3], ids=["x", "weight", "grad"])
+@pytest.mark.parametrize("layer", PADDED, ids=str)
+def test_specials_spread_only_to_what_they_meet(backend: Backend, layer: Layer, operand: int, special: float) -> None:
+    operands, expected = _with_specials(layer, operand, special)
+    for got, total in zip(sums(backend, layer, operands, ()), expected, strict=True):
+        assert_same_bits(got, total)

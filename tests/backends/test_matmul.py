@@ -110,7 +110,7 @@ def test_narrowing_and_compensation(backend: Backend, mantissa_bits: int, offset
         )
 
 
-@pytest.mark.parametrize("alpha", [2.0**-126, 2.0**-60, 0.25, 4.0, 2.0**60, 2.0**127])
+@pytest.mark.parametrize("alpha", [2.0**-126, 2.0**-60, 0.25, 4.0, 2.0**60, 2.0**127, 1.75 * 2.0**127])
 def test_compensation_far_from_one(backend: Backend, alpha: float) -> None:
     offset = scalar.compensation_offset(scalar.bits(alpha))
     for data in ("normal", "wide with specials"):
