@@ -50,7 +50,7 @@ ENTRIES: Final[Mapping[str, Work]] = {
 
 ROWS: Final[Mapping[str, tuple[Work, Work]]] = {
     "softmax": (_w(1, 1, 2, 1, 0, 2), Work()),
-    "softmax_grad": (_w(6, 2, 4, 1, 0, 2), Work()),
+    "softmax_grad": (_w(5, 2, 4, 1, 0, 2), _w(1, 0, 0, 0, 0, 0)),
     "log_softmax": (_w(1, 0, 3, 1, 0, 1), _w(0, 1, 1, 0, 1, 1)),
     "log_softmax_grad": (_w(4, 0, 4, 1, 0, 2), _w(1, 2, 1, 0, 1, 0)),
     "logsumexp": (_w(1, 0, 2, 1, 0, 1), _w(0, 1, 1, 0, 1, 1)),
@@ -58,7 +58,7 @@ ROWS: Final[Mapping[str, tuple[Work, Work]]] = {
     "cross_entropy": (_w(1, 0, 3, 1, 0, 1), _w(0, 1, 1, 0, 1, 1)),
     "cross_entropy_grad": (_w(4, 0, 4, 1, 0, 2), _w(1, 2, 1, 0, 1, 0)),
     "layer_norm": (_w(1, 1, 3, 0, 0, 2), _w(0, 3, 1, 1, 1, 3)),
-    "layer_norm_grad": (_w(4, 3, 7, 0, 0, 5), _w(3, 5, 0, 1, 1, 4)),
+    "layer_norm_grad": (_w(3, 3, 7, 0, 0, 5), _w(4, 7, 1, 1, 1, 4)),
 }
 """Work of one entry of the input, and of one row."""
 
