@@ -43,6 +43,7 @@ CONVOLUTIONS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Using padding=.same")
 @pytest.mark.parametrize("derivative", ["approximate", "exact"])
 @pytest.mark.parametrize(("name", "settings", "channels"), CONVOLUTIONS)
 def test_convolutions_count_the_products_within_the_input(
@@ -155,7 +156,7 @@ def test_selections_are_no_work() -> None:
         (lambda p: mf.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.1, nesterov=True), 5),
         (lambda p: mf.optim.Adam(p, weight_decay=0.1, amsgrad=True), 8),
         (lambda p: mf.optim.RMSprop(p, centered=True, momentum=0.9), 8),
-        (lambda p: mf.optim.Lion(p), 6),
+        (mf.optim.Lion, 6),
     ],
 )
 def test_settings_of_optimizers_count(
