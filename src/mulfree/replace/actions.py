@@ -17,12 +17,12 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves
 
 from mulfree.catalog import CONDITIONAL, FREE
+from mulfree.catalog.sources import user_line
 from mulfree.policy import Policy
 from mulfree.replace.bodies import body_of
 from mulfree.replace.free import FREE_CALLS, NOT_FREE
 from mulfree.replace.rules import RULES, Rule
 from mulfree.replace.rules._schema import is_dispatcher_form, translated
-from mulfree.replace.sources import user_line
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
