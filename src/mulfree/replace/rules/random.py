@@ -72,7 +72,9 @@ def _normal_of(policy: Policy, input: Any, *args: Any, **options: Any) -> Tensor
     """``Tensor.normal_(mean, std)``, or ``torch.normal(mean, std, size)`` with numbers or tensors."""
     # In place the first argument is the tensor to fill, else the mean.
     fills = isinstance(input, Tensor) and (len(args) == 2 or not (args or isinstance(options.get("std"), Tensor)))
-    mean, std = (*args, *(0.0, 1.0)[len(args) :])[:2] if fills else (input, args[0] if args else options.pop("std", 1.0))
+    mean, std = (
+        (*args, *(0.0, 1.0)[len(args) :])[:2] if fills else (input, args[0] if args else options.pop("std", 1.0))
+    )
     mean, std = options.pop("mean", mean), options.pop("std", std)
     like = input if fills else next((x for x in (mean, std) if isinstance(x, Tensor)), None)
     if like is None:
