@@ -158,7 +158,7 @@ def test_sums_of_gradients_follow_the_law() -> None:
 def test_random_numbers_have_their_moments() -> None:
     torch.manual_seed(0)
     uniform, normal = replaced(lambda: torch.rand(20000)), replaced(lambda: torch.randn(20000))
-    assert 0 <= float(uniform.min()) and float(uniform.max()) < 1
+    assert float(uniform.min()) >= 0 and float(uniform.max()) < 1
     assert abs(float(uniform.mean()) - 0.5) < 0.02
     assert abs(float(normal.mean())) < 0.03
     assert abs(float(normal.std()) - 1) < 0.03

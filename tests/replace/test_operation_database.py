@@ -17,7 +17,7 @@ import mulfree
 from mulfree.replace import Scope, run
 
 pytest.importorskip("expecttest", reason="torch's database of operations needs it")
-from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
+from torch.testing._internal.common_methods_invocations import op_db
 
 SCOPE = Scope(mulfree.Policy.full())
 LEFT_OUT = ("masked.", "sparse.", "_refs.", "torch.ops.", "signal.", "jiterator", "ops.nvprims")

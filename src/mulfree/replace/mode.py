@@ -77,10 +77,10 @@ _stack_at = torch._C._get_function_stack_at
 
 def _active() -> Replacing | None:
     """This thread's mode, if it is in place: torch takes it away while one of its calls is served."""
-    mode = _current.mode
+    mode: Replacing | None = _current.mode
     if mode is not None:
         for i in range(_stack_size()):
-            if _stack_at(i) is mode:
+            if bool(_stack_at(i) is mode):
                 return mode
     return None
 

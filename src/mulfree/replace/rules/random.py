@@ -84,7 +84,8 @@ def _normal_of(policy: Policy, input: Any, *args: Any, **options: Any) -> Tensor
         shapes = [x.shape for x in (mean, std) if isinstance(x, Tensor)]
         shape = torch.broadcast_shapes(input.shape, *shapes) if fills else torch.broadcast_shapes(*shapes)
         noise = _normal(shape, **_as(like, options))
-    return MF.mul(noise, std) + mean
+    result: Tensor = MF.mul(noise, std) + mean
+    return result
 
 
 @rule("uniform")
@@ -92,7 +93,8 @@ def _uniform(policy: Policy, input: Tensor, *bounds: float, **options: Any) -> T
     """``Tensor.uniform_``."""
     low, high = (*bounds, *(0.0, 1.0)[len(bounds) :])
     low, high = options.pop("from", low), options.pop("to", high)
-    return MF.mul(_fractions(input.shape, **_as(input, options)), difference(high, low)) + low
+    result: Tensor = MF.mul(_fractions(input.shape, **_as(input, options)), difference(high, low)) + low
+    return result
 
 
 @rule("exponential")
