@@ -71,6 +71,7 @@ class _Current(threading.local):
 
 
 _current = _Current()
+_compiler = torch._C._dynamo.eval_frame.get_eval_frame_callback
 _stack_size = torch._C._len_torch_function_stack
 _stack_at = torch._C._get_function_stack_at
 
@@ -99,6 +100,8 @@ def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any
             mode.scope = outer
     if scope._actions is None:
         return function(*args, **kwargs)
+    if _compiler() is not None:
+        function = torch.compiler.disable(function)
     before, mode = _current.mode, Replacing(scope)
     _current.mode = mode
     try:
@@ -106,3 +109,7 @@ def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any
             return function(*args, **kwargs)
     finally:
         _current.mode = before
+
+
+# torch.compile shall call it and not look inside: its tracer follows the mode for some of torch's functions only.
+run._torchdynamo_disable = True  # type: ignore[attr-defined]
