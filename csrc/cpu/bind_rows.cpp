@@ -28,6 +28,19 @@ void sum(Address x, Address out, std::int64_t outer, std::int64_t n, std::int64_
   kernels().sum(source(x), sink(out), outer, n, inner, threads);
 }
 
+// Entries that are not `ignore_index`, or -1 if one of them is no class.
+std::int64_t count_targets(Address target, std::int64_t rows, std::int64_t classes, std::int64_t ignore_index) {
+  const auto* const entries = reinterpret_cast<const std::int64_t*>(target);
+  std::int64_t count = 0;
+  bool valid = true;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const bool kept = entries[row] != ignore_index;
+    valid &= !kept || (entries[row] >= 0 && entries[row] < classes);
+    count += kept;
+  }
+  return valid ? count : -1;
+}
+
 void cross_entropy(Address x, Address target, Address out, Address stats, std::int64_t rows, std::int64_t n,
                    std::int64_t ignore_index, bool smooth, std::uint32_t by_target, std::uint32_t by_class,
                    int threads) {
@@ -77,6 +90,7 @@ void bind_rows(nanobind::module_& m) {
   m.def("log_softmax_grad", &backward<&RowKernels::log_softmax_grad>, Release());
   m.def("logsumexp", &forward<&RowKernels::logsumexp>, Release());
   m.def("logsumexp_grad", &backward<&RowKernels::logsumexp_grad>, Release());
+  m.def("count_targets", &count_targets);
   m.def("cross_entropy", &cross_entropy, Release());
   m.def("cross_entropy_grad", &cross_entropy_grad, Release());
   m.def("layer_norm", &layer_norm, Release());

@@ -130,31 +130,18 @@ def _cross_entropy(
     x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float, exact: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     dtype = _check_cross_entropy(x, target)
-    rows, classes = x.shape
-    count = rows
-    if rows:
-        ends = torch.aminmax(target)
-        low, high = int(ends[0]), int(ends[1])
-        if low < 0 or high >= classes or low <= ignore_index <= high:
-            count = _valid_targets(target, classes, ignore_index)
-    losses, stats = for_tensor(x).cross_entropy(
-        x.float().contiguous(), target.contiguous(), ignore_index, label_smoothing
-    )
+    classes = x.shape[1]
+    backend = for_tensor(x)
+    count = backend.count_targets(target, classes, ignore_index)
+    if count < 0:
+        wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))][0]
+        raise IndexError(
+            f"cross_entropy(): 'target' must hold classes 0 to {classes - 1} or ignore_index {ignore_index}, "
+            f"got {int(wrong)}"
+        )
+    losses, stats = backend.cross_entropy(x.float().contiguous(), target.contiguous(), ignore_index, label_smoothing)
     counted = torch.scalar_tensor(float(count), dtype=_FLOAT, device=x.device)
     return round_to(losses, dtype), counted, stats
-
-
-def _valid_targets(target: Tensor, classes: int, ignore_index: int) -> int:
-    """Number of targets that are not ``ignore_index``; raises IndexError if one of them is no class."""
-    kept = target[target != ignore_index]
-    if kept.numel():
-        for end in torch.aminmax(kept):
-            if not 0 <= int(end) < classes:
-                raise IndexError(
-                    f"cross_entropy(): 'target' must hold classes 0 to {classes - 1} or ignore_index "
-                    f"{ignore_index}, got {int(end)}"
-                )
-    return kept.numel()
 
 
 def _check_cross_entropy(x: Tensor, target: Tensor) -> torch.dtype:
