@@ -21,6 +21,12 @@ struct Shift {
   bool tame;
 };
 
+// The shift of a row whose greatest entry is known.
+inline Int shift_of(Int largest) {
+  Int shift = floor(mul(largest, splat(kLog2e)));
+  return select(is_zero(magnitude(shift)), Int{}, shift);
+}
+
 inline Shift find_shift(const float* x, std::int64_t n) {
   Int largest = splat(kInf | kSign), reach{};
   const auto take = [&](Int v) {
@@ -36,8 +42,7 @@ inline Shift find_shift(const float* x, std::int64_t n) {
   largest = flush(fold(largest, larger_float));
   reach = largest_lane(reach);
   if (any(is_nan(reach))) return {splat(kNan), false};
-  Int shift = floor(mul(largest, splat(kLog2e)));
-  return {select(is_zero(magnitude(shift)), Int{}, shift), below(magnitude(largest), kTameRow)};
+  return {shift_of(largest), below(magnitude(largest), kTameRow)};
 }
 
 // Whether a row with these forward results allows the tame forms.
