@@ -11,7 +11,7 @@ namespace mulfree {
 // To be called before memory that is probably fresh is written in full. Only whole huge pages inside it are asked for.
 inline void expect_writes(float* start, std::int64_t count) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr std::int64_t least = 32 << 20;  // bytes from which glibc always asks the system
+  constexpr std::int64_t least = 4 << 20;  // bytes; smaller memory is mostly used again
   constexpr std::uintptr_t page = 2 << 20;
   if (count * 4 < least) return;
   const auto begin = (reinterpret_cast<std::uintptr_t>(start) + page - 1) & ~(page - 1);

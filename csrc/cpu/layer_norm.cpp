@@ -23,7 +23,8 @@ Int square_sums(const float* x, std::int64_t n, const RowNumbers& middles, int r
 }
 
 // The same where `reach`, of the centred numbers, then allows the tame form. Fetches `out` for the last pass.
-Int square_sums_tame(const float* x, const float* out, std::int64_t n, const RowNumbers& middles, int rows, Reach& reach) {
+Int square_sums_tame(const float* x, const float* out, std::int64_t n, const RowNumbers& middles, int rows,
+                     Reach& reach) {
   Reach seen;
   Int sums = sum_rows(rows, n, [&](int row) {
     return [&seen, own = x + row * n, target = out + row * n, minus = middles[row] ^ kSign](std::int64_t i, auto span) {

@@ -10,6 +10,7 @@ from mulfree.backends.rounding import round_to
 
 _FORMATS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 
+
 def _batch(first: Tensor, *others: Tensor) -> torch.Size:
     """The broadcast batch shape; equal shapes, the common case, are not worth torch's general function."""
     batch = first.shape[:-2]

@@ -31,7 +31,9 @@ def matmul(
     """
     left_dims, right_dims = input.dim(), other.dim()
     if left_dims == 0 or right_dims == 0:
-        raise RuntimeError(f"matmul(): both arguments must have at least one dimension, got {left_dims} and {right_dims}")
+        raise RuntimeError(
+            f"matmul(): both arguments must have at least one dimension, got {left_dims} and {right_dims}"
+        )
     left = input.unsqueeze(0) if left_dims == 1 else input
     right = other.unsqueeze(1) if right_dims == 1 else other
     result: Tensor = products.matmul(left, right, mantissa_bits, offset(compensation), *are_exact(derivative))
