@@ -87,7 +87,8 @@ bool softmax_grad_tame(const float* grad, const float* x, const float* stats, fl
   for (int row = 0; row < rows; ++row) {
     const float *g = grad + row * n, *own = x + row * n;
     float* target = out + row * n;
-    walk(n, [ahead = rows * n, g, own, target, whole = wholes[row], d_whole = d_wholes[row]](std::int64_t i, auto span) {
+    const Int whole = wholes[row], d_whole = d_wholes[row];
+    walk(n, [ahead = rows * n, g, own, target, whole, d_whole](std::int64_t i, auto span) {
       __builtin_prefetch(g + i + ahead);  // for the next group
       __builtin_prefetch(own + i + ahead);
       Int v = span.load(g + i), power = span.load(target + i);
