@@ -27,7 +27,7 @@ def _in_plain_torch(
         repeats = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
     width = query.new_full((), float(query.shape[-1]))
-    scores = query @ key.mT
+    scores: Tensor = query @ key.mT
     scores = scores / width.sqrt() if scale is None else scores * scale
     mask = attn_mask
     if is_causal:

@@ -14,6 +14,7 @@ from mulfree.replace.rules._rule import rule
 
 _WORD_BITS = 24
 """Random bits of a number: as many as a float32 mantissa holds."""
+_WORD_UNIT = float.fromhex("0x1p-24")
 _NORMAL_TERMS = 12
 
 
@@ -23,7 +24,7 @@ def _fractions(shape: Any, dtype: torch.dtype | None, **options: Any) -> Tensor:
     for name in ("layout", "memory_format", "pin_memory"):
         options.pop(name, None)
     words = torch.randint(1 << _WORD_BITS, tuple(shape), **options).to(torch.float32)
-    return MF.mul(words, 2.0**-_WORD_BITS).to(dtype or torch.get_default_dtype()).requires_grad_(requires_grad)
+    return MF.mul(words, _WORD_UNIT).to(dtype or torch.get_default_dtype()).requires_grad_(requires_grad)
 
 
 def _normal(shape: Any, dtype: torch.dtype | None, **options: Any) -> Tensor:
