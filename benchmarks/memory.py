@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import mulfree.functional as MF
 from benchmarks.harness import Context, Result
@@ -31,10 +32,15 @@ def probe(m: int, k: int, n: int, threads: int) -> int:
     torch.set_num_threads(threads)
     MF.matmul(torch.randn(256, 64), torch.randn(64, 64))  # threads and libraries start here
     a, b = torch.randn(m, k), torch.randn(k, n)
+    return extra_memory(lambda: [MF.matmul(a, b)])
+
+
+def extra_memory(call: Callable[[], Sequence[Tensor]]) -> int:
+    """Bytes of resident memory that a call takes at its peak beyond its results."""
     RESET.write_text("5")
     before = _resident("VmRSS")
-    result = MF.matmul(a, b)
-    return max(0, _resident("VmHWM") - before - result.numel() * result.element_size())
+    results = call()
+    return max(0, _resident("VmHWM") - before - sum(x.numel() * x.element_size() for x in results))
 
 
 def results(context: Context) -> Iterator[Result]:

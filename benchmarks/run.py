@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
 
-from benchmarks import matmul, memory, networks, pointwise, report
+from benchmarks import convolution, matmul, memory, networks, pointwise, report
 from benchmarks.harness import Budget, Case, Context, Result, WrongResultError, evaluate
 
 PRINTED_WIDTH = 140
@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[Context], Iterator[Case | Result]]] = {
     "matmul": matmul.forward,
     "small-matmul": matmul.small,
     "backward": matmul.backward,
+    "convolution": convolution.convolution,
     memory.GROUP: memory.results,
     "elementwise": pointwise.elementwise,
     "rows": pointwise.rows,

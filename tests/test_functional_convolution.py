@@ -142,6 +142,15 @@ def test_gradient_of_a_gradient(name: str) -> None:
     assert distance < 0.3  # products of products are up to 1 - (8/9)**3 off
 
 
+def test_plain_calls_go_straight_to_the_kernel() -> None:
+    """Nothing watches, so neither the call nor its gradients pass through torch's dispatcher."""
+    x, weight, bias = operands((2, 4, 5, 5), (4, 4, 3, 3), "conv2d", 1)
+    for function in (MF.conv2d, MF.conv_transpose2d):
+        with torch.profiler.profile() as profile:
+            MF.sum(function(x, weight, bias, padding=1)).backward()
+        assert not [event.name for event in profile.events() if event.name.startswith("mulfree::")]
+
+
 def test_half_precision() -> None:
     for dtype in (torch.float16, torch.bfloat16):
         x, weight, bias = (t.detach().to(dtype) for t in operands((2, 4, 5, 5), (4, 4, 3, 3), "conv2d", 1))

@@ -242,7 +242,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: MF.interpolate(IMAGE, (2, 2, 2)), ValueError, "size must be one number or 2"),
     (lambda: MF.interpolate(IMAGE, scale_factor=0.1), RuntimeError, "sizes must be positive"),
     (lambda: MF.interpolate(IMAGE.double(), 2), TypeError, "float64"),
-    (lambda: MF.bilinear(TABLE, TABLE, torch.ones(2, 3, 4)), RuntimeError, "shapes must be"),
+    (lambda: MF.bilinear(TABLE, TABLE, torch.ones(2, 3, 4)), RuntimeError, "inputs must be"),
 ]
 
 

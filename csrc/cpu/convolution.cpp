@@ -8,19 +8,13 @@
 #include "float_environment.hpp"
 #include "patches.hpp"
 #include "product.hpp"
+#include "thin.hpp"
 #include "threads.hpp"
 
 namespace mulfree::MF_TARGET {
 namespace {
 
 constexpr std::int64_t kBlockPositions = 768;  // of a block; a multiple of every tile's width
-constexpr std::int64_t kSmall = 1 << 16;       // products that are not worth waking other threads
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-std::int64_t positions_of(const Axis* axes) { return axes[0].positions * axes[1].positions * axes[2].positions; }
-
-int threads_for(int threads, std::int64_t products) { return products < kSmall ? 1 : threads; }
 
 MatmulProblem product_of(std::int64_t rows, std::int64_t columns, std::int64_t depth, int mantissa_bits,
                          std::int32_t offset) {
@@ -60,15 +54,9 @@ std::vector<Stretch> stretches(const Images& images, const Axis* axes, std::int6
   return found;
 }
 
-// The total with the bias, which is added last, once.
-Int with_bias(Int total, Int bias) {
-  const Float sum = as_float(total) + as_float(bias);
-  return sum == sum ? as_int(sum) : splat(kNan);
-}
-
 class Convolution {
  public:
-  explicit Convolution(const ConvolutionProblem& problem) : problem_(problem), depth_(problem.in * taps()) {}
+  explicit Convolution(const ConvolutionProblem& problem) : problem_(problem), depth_(problem.in * taps_of(problem.axes)) {}
 
   void run() const {
     const std::int64_t total = problem_.images * positions_of(problem_.axes);
@@ -84,8 +72,6 @@ class Convolution {
   }
 
  private:
-  std::int64_t taps() const { return problem_.axes[0].taps * problem_.axes[1].taps * problem_.axes[2].taps; }
-
   void run_block(std::int64_t group, std::int64_t first, std::int64_t count) const {
     thread_local Buffer buffer, slope_buffer;
     const std::int64_t out = problem_.out;
@@ -163,12 +149,8 @@ class Convolution {
 
 void convolve(const ConvolutionProblem& problem) {
   FloatEnvironment environment;
-  Convolution(problem).run();
-}
-
-// Dense images as patches of one tap.
-void single_taps(const Axis* axes, Axis* dense) {
-  for (int d = 0; d < kAxes; ++d) dense[d] = {axes[d].positions, axes[d].positions, 0, 1, 1, 0};
+  if (is_thin(problem)) ThinConvolution(problem).run();
+  else Convolution(problem).run();
 }
 
 class WeightGradient {
@@ -176,7 +158,7 @@ class WeightGradient {
   explicit WeightGradient(const WeightProblem& problem) : problem_(problem) {
     single_taps(problem.axes, dense_axes_);
     depth_ = problem.images * positions_of(problem.axes);
-    lines_ = problem.in * problem.axes[0].taps * problem.axes[1].taps * problem.axes[2].taps;
+    lines_ = problem.in * taps_of(problem.axes);
     rows_ = problem.x_is_grad ? lines_ : problem.out;
     columns_ = problem.x_is_grad ? problem.out : lines_;
   }
@@ -225,7 +207,8 @@ class WeightGradient {
 
 void convolve_weight(const WeightProblem& problem) {
   FloatEnvironment environment;
-  WeightGradient(problem).run();
+  if (is_thin(problem)) ThinWeightGradient(problem).run();
+  else WeightGradient(problem).run();
 }
 
 }  // namespace

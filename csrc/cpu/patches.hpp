@@ -34,16 +34,40 @@ inline Int gather_lanes(const std::int32_t* source, Int at, Int mask) {
 #endif
 }
 
+inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+inline std::int64_t positions_of(const Axis* axes) {
+  return axes[0].positions * axes[1].positions * axes[2].positions;
+}
+
+inline std::int64_t taps_of(const Axis* axes) { return axes[0].taps * axes[1].taps * axes[2].taps; }
+
+// Dense images as patches of one tap.
+inline void single_taps(const Axis* axes, Axis* dense) {
+  for (int d = 0; d < kAxes; ++d) dense[d] = {axes[d].positions, axes[d].positions, 0, 1, 1, 0};
+}
+
+// Fewer products are not worth waking other threads.
+inline int threads_for(int threads, std::int64_t products) { return products < 1 << 16 ? 1 : threads; }
+
+// The total with the bias, which is added last, once.
+inline Int with_bias(Int total, Int bias) {
+  const Float sum = as_float(total) + as_float(bias);
+  return sum == sum ? as_int(sum) : splat(kNan);
+}
+
 // Some neighbouring positions, at most a vector, and where their taps 0 lie.
 struct Points {
   struct Run {
     std::int64_t offset;  // of the element that lane 0 would read
     Int lanes;            // that lie in a row from there
   };
-  Int exist;
-  Int at[kAxes];             // coordinates
-  std::int64_t first;        // offset of lane 0
-  Int far;                   // offsets of the lanes from there
+  int count;
+  Int exist;                     // the first `count` lanes
+  Int at[kAxes];                 // coordinates
+  std::int64_t offsets[kLanes];  // of the elements
+  Int from_first;                // likewise, from the first one
+  bool near;                     // these fit their words
   int runs;
   Run run[kLanes];
 };
@@ -60,16 +84,19 @@ class Patches {
     }
   }
 
-  std::int64_t taps() const { return axes_[0].taps * axes_[1].taps * axes_[2].taps; }
+  std::int64_t taps() const { return taps_of(axes_); }
+  std::int64_t channel_stride() const { return images_.channel_stride; }
   bool complete() const { return inside_[0] && inside_[1] && inside_[2]; }
 
   void locate(std::int64_t position, int count, Points* out) const {
     std::int64_t index[kAxes], image = position;
     for (int d = kAxes - 1; d >= 0; --d) index[d] = image % axes_[d].positions, image /= axes_[d].positions;
+    out->count = count;
     out->exist = first_lanes(count);
+    out->near = true;
     out->runs = 0;
     std::int64_t expected = 0;
-    alignas(64) std::int32_t at[kAxes][kLanes] = {}, far[kLanes] = {}, lanes[kLanes][kLanes] = {};
+    alignas(64) std::int32_t at[kAxes][kLanes] = {}, from_first[kLanes] = {}, lanes[kLanes][kLanes] = {};
     for (int i = 0; i < count; ++i) {
       std::int64_t offset = image * images_.image_stride;
       for (int d = 0; d < kAxes; ++d) {
@@ -77,9 +104,10 @@ class Patches {
         at[d][i] = static_cast<std::int32_t>(element);
         offset += element * images_.strides[d];
       }
-      if (i == 0) out->first = offset;
-      far[i] = static_cast<std::int32_t>(offset - out->first);
-      if (i == 0 || offset != expected || far[i] != offset - out->first) out->run[out->runs++].offset = offset - i;
+      out->offsets[i] = offset;
+      from_first[i] = static_cast<std::int32_t>(offset - out->offsets[0]);
+      out->near &= from_first[i] == offset - out->offsets[0];
+      if (i == 0 || offset != expected) out->run[out->runs++].offset = offset - i;
       lanes[out->runs - 1][i] = -1;
       expected = offset + 1;
       for (int d = kAxes - 1; d >= 0 && ++index[d] == axes_[d].positions; --d) {
@@ -88,7 +116,7 @@ class Patches {
       }
     }
     for (int d = 0; d < kAxes; ++d) out->at[d] = load(at[d]);
-    out->far = load(far);
+    out->from_first = load(from_first);
     for (int r = 0; r < out->runs; ++r) out->run[r].lanes = load(lanes[r]);
   }
 
@@ -113,10 +141,19 @@ class Patches {
   Int read(const Points& points, Int lanes, std::int64_t shift) const {
     const auto* data = reinterpret_cast<const std::int32_t*>(images_.data) + shift;
     if (points.runs == 1) return load_lanes(data + points.run[0].offset, lanes);
-    if (points.runs > kFewRuns) return gather_lanes(data + points.first, points.far, lanes);
+    if (points.runs > kFewRuns && points.near) return gather_lanes(data + points.offsets[0], points.from_first, lanes);
     Int words{};
     for (int r = 0; r < points.runs; ++r) words |= load_lanes(data + points.run[r].offset, lanes & points.run[r].lanes);
     return words;
+  }
+
+  // Writes to tap 0 of the points, which exist.
+  void write(const Points& points, std::int64_t shift, Int words) const {
+    float* data = images_.data + shift;
+    if (points.runs == 1) return store_part(data + points.offsets[0], points.exist, words);
+    alignas(64) std::int32_t each[kLanes];
+    store(each, words);
+    for (int i = 0; i < points.count; ++i) std::memcpy(data + points.offsets[i], each + i, 4);
   }
 
   // Tap number t of a channel as (t0, t1, t2).
@@ -166,8 +203,9 @@ class PositionLines final : public Source<Width> {
         if (at >= end) continue;
         patches_.split(t, tap);
         const Int lanes = here > 0 ? patches_.present(points, tap) : Int{};
-        for (; at < end; at += taps, ++channel) {
-          const Int words = here > 0 ? word(points, lanes, patches_.shift(channel, tap)) : Int{};
+        std::int64_t shift = patches_.shift(channel, tap);
+        for (; at < end; at += taps, shift += patches_.channel_stride()) {
+          const Int words = here > 0 ? word(points, lanes, shift) : Int{};
           std::int32_t* target = out + (at - k) * Width + v * kLanes;
           if ((v + 1) * kLanes <= Width) store(target, words);
           else store_part(target, first_lanes(Width - v * kLanes), words);
@@ -187,8 +225,16 @@ class TapLines final : public Source<Width> {
   TapLines(const Patches& patches, std::int64_t first) : patches_(patches), first_(first) {}
 
   void start_chunk(std::int64_t k, int depth) override {
-    for (int at = 0; at < depth; at += kLanes)
-      patches_.locate(k + at, std::min(depth - at, kLanes), &points_[at / kLanes]);
+    present_ = present_buffer_.take(patches_.taps() * kDotChunk);
+    for (int at = 0; at < depth; at += kLanes) {
+      Points& points = points_[at / kLanes];
+      patches_.locate(k + at, std::min(depth - at, kLanes), &points);
+      for (std::int64_t t = 0; t < patches_.taps(); ++t) {
+        std::int64_t tap[kAxes];
+        patches_.split(t, tap);
+        store(present_ + t * kDotChunk + at, patches_.present(points, tap));
+      }
+    }
   }
 
   void load(std::int64_t line, int count, std::int64_t, int depth, std::int32_t* out) const override {
@@ -213,10 +259,8 @@ class TapLines final : public Source<Width> {
       std::int64_t tap[kAxes];
       patches_.split(at % taps, tap);
       const std::int64_t shift = patches_.shift(at / taps, tap);
-      for (int p = 0; p < depth; p += kLanes) {
-        const Points& points = points_[p / kLanes];
-        store(&lines[i][p], word(points, patches_.present(points, tap), shift));
-      }
+      const std::int32_t* present = present_ + at % taps * kDotChunk;
+      for (int p = 0; p < depth; p += kLanes) store(&lines[i][p], word(points_[p / kLanes], MF_TARGET::load(present + p), shift));
     }
     pack<Width>(lines, Format::float32, kDotChunk, 1, count, depth, out);
   }
@@ -224,6 +268,8 @@ class TapLines final : public Source<Width> {
   const Patches& patches_;
   std::int64_t first_;  // tap of line 0
   Points points_[kDotChunk / kLanes];  // of the chunk
+  Buffer present_buffer_;
+  std::int32_t* present_ = nullptr;  // for each tap, which lanes of the points exist
 };
 
 }  // namespace mulfree::MF_TARGET

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mulfree.backends.contract import Backend
 from mulfree.backends.select import named
+from mulfree.numerics import scalar
 from mulfree.numerics.convolution import Window
 from tests.backends import convolutions as law
 from tests.backends import patterns
@@ -144,6 +145,13 @@ def test_short_formats(backend: Backend, layer: Layer, dtype: torch.dtype) -> No
 def test_narrowing_and_compensation(backend: Backend, mantissa_bits: int, offset: int) -> None:
     for data in ("normal", "with specials"):
         check(backend, LAYERS[3], data, torch.float32, mantissa_bits, offset)
+
+
+@pytest.mark.parametrize("alpha", [2.0**-126, 2.0**-60, 2.0**60, 2.0**127])
+def test_compensation_far_from_one(backend: Backend, alpha: float) -> None:
+    offset = scalar.compensation_offset(scalar.bits(alpha))
+    for layer in (LAYERS[2], LAYERS[4]):
+        check(backend, layer, "with specials", torch.float32, 23, offset)
 
 
 DEEP = Layer(2, (60, 3), (4, 4), (3, 3), (1, 1), (1, 1), (1, 1))

@@ -1,6 +1,6 @@
 """MultiheadAttention against torch's module and against its own composition.
 
-Close to torch means within 0.15 for outputs of size 0.3: four PA operations in a row, each up to 12.5 % off.
+Close to torch means within 0.2 for outputs of size 0.3: five PA operations in a row, each up to 12.5 % off.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def assert_close(mine: tuple[Tensor, Tensor | None], theirs: tuple[Tensor, Tenso
         assert (a is None) == (b is None)
         if a is not None and b is not None:
             assert a.shape == b.shape
-            assert torch.allclose(a, b, atol=0.15)
+            assert torch.allclose(a, b, atol=0.2)
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
@@ -102,7 +102,7 @@ def test_is_its_composition() -> None:
     qkv = MF.linear(x, mine.in_proj_weight, mine.in_proj_bias).view(BATCH, QUERIES, 3, HEADS, SIZE // HEADS)
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
     heads = MF.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
-    assert same_bits(mine(x, x, x)[0], MF.linear(heads, mine.out_proj.weight, mine.out_proj.bias))
+    assert same_bits(mine(x, x, x, need_weights=False)[0], MF.linear(heads, mine.out_proj.weight, mine.out_proj.bias))
 
 
 def test_gradients_reach_every_parameter() -> None:
@@ -120,9 +120,9 @@ def test_gradients_reach_every_parameter() -> None:
     ("call", "kind", "message"),
     [
         (lambda m, x: m(x, x, x, is_causal=True), RuntimeError, "attn_mask"),
-        (lambda m, x: m(x, x[0], x[0]), RuntimeError, "got 3, 2 and 2"),
-        (lambda m, x: m(x, x, x, attn_mask=torch.ones(2, 2, dtype=torch.bool)), RuntimeError, r"got \(2, 2\)"),
-        (lambda m, x: m(x, x, x, key_padding_mask=torch.ones(2, 2, dtype=torch.bool)), RuntimeError, "padding"),
+        (lambda m, x: m(x, x[0], x[0]), AssertionError, "found 2-D and 2-D"),
+        (lambda m, x: m(x, x, x, attn_mask=torch.ones(2, 2, dtype=torch.bool)), RuntimeError, r"should be \(4, 4\)"),
+        (lambda m, x: m(x, x, x, key_padding_mask=torch.ones(2, 2, dtype=torch.bool)), AssertionError, "got 2"),
         (lambda m, x: m(x, x, x, attn_mask=torch.ones(QUERIES, QUERIES).double()), TypeError, "float64"),
     ],
 )

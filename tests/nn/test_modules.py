@@ -107,7 +107,10 @@ def test_dropout_follows_the_training_flag() -> None:
     assert module.eval()(x) is x
 
 
-@pytest.mark.parametrize("module", [mnn.Softmax(None), mnn.LogSoftmax(None)])  # type: ignore[arg-type]
-def test_softmax_needs_a_dimension(module: torch.nn.Module) -> None:
-    with pytest.raises(ValueError, match="dim must be given"):
-        module(torch.ones(2, 2))
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4), (2, 3, 4, 5)])
+@pytest.mark.parametrize("name", ["Softmax", "LogSoftmax"])
+@pytest.mark.filterwarnings("ignore:Implicit dimension")
+def test_softmax_without_a_dimension_takes_the_one_that_torch_takes(name: str, shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    assert torch.allclose(getattr(mnn, name)(None)(x).exp(), getattr(torch.nn, name)(None)(x).exp(), atol=0.3)
+    assert any(same_bits(getattr(mnn, name)(None)(x), getattr(mnn, name)(d)(x)) for d in range(x.dim()))

@@ -133,7 +133,7 @@ class ReferenceConvolution:
         point = None if slope is None else split(slope, 1)
         result = words_of_x.new_zeros(x.shape[0], window.groups, weight.shape[1], *size)
         for met in phases(window, x.shape[2:], weight.shape[2:], size):
-            at = (..., *(phase.positions for phase in met))
+            at: tuple[slice, ...] = (slice(None), slice(None), slice(None), *(phase.positions for phase in met))
             result[at] = _convolve(
                 words_of_x,
                 transposed_weight(words_of_weight, met),

@@ -3,8 +3,8 @@
 All take float32, float16 or bfloat16 tensors (one dtype per call) and raise ``TypeError`` for others. Three
 keyword arguments are added where they apply:
 
-- ``derivative``: "approximate" (default) or "exact", for each operand of ``mul``, ``div``, ``matmul`` and
-  ``linear`` if a pair. Exact is the slope of the piecewise affine function, approximate the analytic
+- ``derivative``: "approximate" (default) or "exact", for each operand of ``mul``, ``div``, ``matmul``, ``linear``
+  and convolutions if a pair. Exact is the slope of the piecewise affine function, approximate the analytic
   derivative of the original function in PA arithmetic (Table 1).
 - ``compensation``: a positive number alpha; every product becomes alpha times larger (section 2.7).
 - ``mantissa_bits``: matrix operands are rounded to so many mantissa bits, 1 to 23 (Appendix D).

@@ -134,7 +134,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Dims = 2, **options: Unpack[ProductOpt
     rows, columns = [a.shape[i] for i in free_a], [b.shape[j] for j in free_b]
     left = a.permute(*free_a, *dims_a).reshape(math.prod(rows), depth)
     right = b.permute(*dims_b, *free_b).reshape(depth, math.prod(columns))
-    return matmul(left, right, **options).reshape(*rows, *columns)
+    return matmul(left, right, **options).reshape([*rows, *columns])
 
 
 def _tensordot_dims(a: Tensor, b: Tensor, dims: Dims) -> tuple[list[int], list[int]]:

@@ -272,8 +272,10 @@ def multi_margin_loss(
     check_options("multi_margin_loss", reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss(): p must be 1 or 2, got {p}")
-    if input.dim() not in (1, 2):
-        raise RuntimeError(f"multi_margin_loss(): 'input' must have 1 or 2 dimensions, got {tuple(input.shape)}")
+    if input.dim() > 2:
+        raise RuntimeError(f"multi_margin_loss(): 'input' must have at most 2 dimensions, got {tuple(input.shape)}")
+    if input.dim() == 0:
+        input = input.reshape(1)
     dtype = _checked("multi_margin_loss", input, weight)
     x, indices = _index_rows("multi_margin_loss", input, target)
     own = class_entries(x, indices, _NOTHING)[0]

@@ -34,22 +34,22 @@ def _check_dims(name: str, dims: int, input: Tensor, weight: Tensor) -> None:
 
 
 def _padding(
-    name: str, padding: str | Size, stride: list[int], dilation: list[int], kernel: Sequence[int]
-) -> tuple[list[int], list[int]]:
+    name: str, padding: str | Size, stride: tuple[int, ...], dilation: tuple[int, ...], kernel: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Padding before the first and after the last element of each dimension."""
     dims = len(stride)
     if not isinstance(padding, str):
         both = _per_dimension(name, "padding", padding, dims, 0)
         return both, both
     if padding == "valid":
-        return [0] * dims, [0] * dims
+        return (0,) * dims, (0,) * dims
     if padding != "same":
         raise RuntimeError(f"{name}(): 'padding' must be 'valid', 'same' or numbers, got {padding!r}")
     if any(step != 1 for step in stride):
-        raise RuntimeError(f"{name}(): padding='same' needs a stride of 1, got {tuple(stride)}")
+        raise RuntimeError(f"{name}(): padding='same' needs a stride of 1, got {stride}")
     totals = [step * (taps - 1) for step, taps in zip(dilation, kernel, strict=True)]
-    before = [total // 2 for total in totals]
-    return before, [total - first for total, first in zip(totals, before, strict=True)]
+    before = tuple(total // 2 for total in totals)
+    return before, tuple(total - first for total, first in zip(totals, before, strict=True))
 
 
 def _conv(
@@ -89,7 +89,7 @@ def _conv(
         before,
         spread,
         groups,
-        size,
+        tuple(size),
         mantissa_bits,
         offset(compensation),
         *are_exact(derivative),
@@ -123,7 +123,7 @@ def _conv_transpose(
         if extra[dim] >= max(steps[dim], spread[dim]):
             raise RuntimeError(
                 f"{name}(): 'output_padding' must be smaller than stride or dilation, got output_padding "
-                f"{tuple(extra)}, stride {tuple(steps)}, dilation {tuple(spread)}"
+                f"{extra}, stride {steps}, dilation {spread}"
             )
         reach = spread[dim] * (weight.shape[2 + dim] - 1) + 1
         size.append((x.shape[2 + dim] - 1) * steps[dim] - 2 * around[dim] + reach + extra[dim])
@@ -140,7 +140,7 @@ def _conv_transpose(
         around,
         spread,
         groups,
-        size,
+        tuple(size),
         mantissa_bits,
         offset(compensation),
         *are_exact(derivative),

@@ -168,7 +168,7 @@ def norm(
     if out is not None:
         raise ValueError("norm(): 'out' must be None")
     if isinstance(p, str) and p != "fro":
-        raise ValueError(f"norm(): 'p' must be a number or 'fro', got {p!r}")
+        raise NotImplementedError(f"norm(): 'p' must be a number or 'fro', got {p!r}")
     order = 2.0 if p is None or isinstance(p, str) else p
     return vector_norm(input, order, dim, keepdim, dtype=dtype, derivative=derivative)
 

@@ -82,12 +82,12 @@ def _convolution_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.exact_x:
             by_x = convolution_transposed_slope(grad, weight, x, *ctx.window, *rounding)
         else:
-            by_x = convolution_transposed(grad, weight, None, *ctx.window, x.shape[2:], *rounding, False, False)
+            by_x = convolution_transposed(grad, weight, None, *ctx.window, tuple(x.shape[2:]), *rounding, False, False)
     if ctx.needs_input_grad[1]:
         if ctx.exact_w:
             by_weight = convolution_weight_slope(grad, x, weight, *ctx.window, *rounding, True)
         else:
-            by_weight = convolution_weight(grad, x, *ctx.window, weight.shape[2:], *rounding)
+            by_weight = convolution_weight(grad, x, *ctx.window, tuple(weight.shape[2:]), *rounding)
     return by_x, by_weight, _bias_gradient(ctx, grad), *[None] * 9
 
 
@@ -116,12 +116,12 @@ def _transposed_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.exact_x:
             by_x = convolution_slope(grad, weight, x, *ctx.window, *rounding)
         else:
-            by_x = convolution(grad, weight, None, *ctx.window, x.shape[2:], *rounding, False, False)
+            by_x = convolution(grad, weight, None, *ctx.window, tuple(x.shape[2:]), *rounding, False, False)
     if ctx.needs_input_grad[1]:
         if ctx.exact_w:
             by_weight = convolution_weight_slope(x, grad, weight, *ctx.window, *rounding, False)
         else:
-            by_weight = convolution_weight(x, grad, *ctx.window, weight.shape[2:], *rounding)
+            by_weight = convolution_weight(x, grad, *ctx.window, tuple(weight.shape[2:]), *rounding)
     return by_x, by_weight, _bias_gradient(ctx, grad), *[None] * 9
 
 
@@ -151,9 +151,9 @@ def _weight_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     rounding = (ctx.mantissa_bits, ctx.offset, False, False)
     by_dense = by_x = None
     if ctx.needs_input_grad[0]:
-        by_dense = convolution(x, grad, None, *ctx.window, dense.shape[2:], *rounding)
+        by_dense = convolution(x, grad, None, *ctx.window, tuple(dense.shape[2:]), *rounding)
     if ctx.needs_input_grad[1]:
-        by_x = convolution_transposed(dense, grad, None, *ctx.window, x.shape[2:], *rounding)
+        by_x = convolution_transposed(dense, grad, None, *ctx.window, tuple(x.shape[2:]), *rounding)
     return by_dense, by_x, *[None] * 7
 
 

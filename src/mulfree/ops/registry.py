@@ -73,6 +73,7 @@ def define(
     torch.library.register_autograd(f"mulfree::{name}", derivative, setup_context=setup, lib=library)
     registered = getattr(torch.ops.mulfree, name).default
     differentiable = _direct_function(name, kernel, setup, derivative)
+    tensors = slice(1 + max(i for i, x in enumerate(registered._schema.arguments) if "Tensor" in str(x.type)))
 
     def call(*args: Any) -> Any:
         if forward_ad._current_level >= 0:
@@ -86,7 +87,7 @@ def define(
             or not _PLAIN.issuperset(map(type, args))
         ):
             return registered(*args)
-        if _is_grad_enabled() and _any_requires_grad(*args):
+        if _is_grad_enabled() and _any_requires_grad(*args[tensors]):
             return differentiable(*args)
         return kernel(*args)
 
@@ -143,7 +144,7 @@ def _no_derivative(name: str) -> Kernel:
     def backward(ctx: Any, *grads: Any) -> Any:
         raise RuntimeError(
             f"mulfree::{name} has no derivative: differentiating a gradient again is supported for "
-            "mul, div, sum, approximate matrix products and exp2, log2, exp, log, sqrt"
+            "mul, div, sum, approximate matrix products and convolutions, and exp2, log2, exp, log, sqrt"
         )
 
     return backward

@@ -46,9 +46,10 @@ def _as_matrix(x: Tensor, ndim: int) -> Tensor:
 
 def _from_rows(rows: Tensor, like: Tensor, dim: int) -> Tensor:
     """The inverse of ``_to_rows``: contiguous, with the shape and dtype of ``like``."""
-    if rows.shape == like.shape and rows.dtype is like.dtype:
+    is_last = dim == like.dim() - 1
+    if is_last and rows.shape == like.shape and rows.dtype is like.dtype:
         return rows
-    if dim != like.dim() - 1 and like.dim() > 0:
+    if not is_last and like.dim() > 0:
         rows = rows.view(like.movedim(dim, -1).shape).movedim(-1, dim).contiguous()
     return round_to(rows.view(like.shape), like.dtype)
 

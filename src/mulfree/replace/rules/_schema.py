@@ -17,7 +17,8 @@ _NAMES: Final = """
     batch_norm instance_norm group_norm layer_norm embedding kl_div binary_cross_entropy
     binary_cross_entropy_with_logits cosine_embedding_loss margin_ranking_loss hinge_embedding_loss
     triplet_margin_loss poisson_nll_loss nll_loss cross_entropy_loss mse_loss l1_loss smooth_l1_loss huber_loss
-    soft_margin_loss multi_margin_loss dropout
+    soft_margin_loss multi_margin_loss dropout alpha_dropout
+    feature_alpha_dropout
 """
 DIFFERENT: Final = frozenset(_NAMES.split())
 """Functions whose dispatcher form differs."""
@@ -41,10 +42,10 @@ def translated(apply: Callable[..., Any], function: Callable[..., Any], name: st
     if not isinstance(function, torch._ops.OpOverload):
         packet = getattr(torch.ops.aten, name)
         function = getattr(packet, packet.overloads()[0])
-    names = [argument.name for argument in function._schema.arguments]  # type: ignore[attr-defined]
+    names: list[str] = [argument.name for argument in function._schema.arguments]  # type: ignore[attr-defined]
 
     def call(policy: Policy, *args: Any, **kwargs: Any) -> Any:
-        given = dict(zip(names, args, strict=False)) | kwargs
+        given: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs
         translation = {_RENAMED.get(key, key): value for key, value in given.items() if key not in _DROPPED}
         if isinstance(translation.get("reduction"), int):
             translation["reduction"] = _REDUCTIONS[translation["reduction"]]

@@ -43,4 +43,5 @@ def _in_plain_torch(
 @rule("scaled_dot_product_attention", groups=("matmul", "softmax"), composition=_in_plain_torch)
 def _attention(policy: Policy, *args: Any, **kwargs: Any) -> Tensor:
     options = product_options(policy) | {"softmax_derivative": policy.softmax.derivative}
-    return MF.scaled_dot_product_attention(*args, **kwargs, **options)
+    result: Tensor = MF.scaled_dot_product_attention(*args, **(kwargs | options))
+    return result

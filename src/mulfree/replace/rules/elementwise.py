@@ -99,8 +99,9 @@ def _several(function: Callable[..., Tensor], *, closed: bool = False) -> None:
     rule(function.__name__, closed=closed)(apply)
 
 
-for _function in (MF.addcmul, MF.addcdiv, MF.lerp, MF.hypot, MF.logaddexp, MF.logaddexp2):
-    _several(_function, closed=_function is MF.addcmul)
+_several(MF.addcmul, closed=True)
+for _joining in (MF.addcdiv, MF.lerp, MF.hypot, MF.logaddexp, MF.logaddexp2):
+    _several(_joining)
 
 
 def _extremum(function: Callable[..., Tensor], whole: Callable[..., Tensor] | None, *names: str) -> None:
@@ -175,9 +176,25 @@ def _copysign(policy: Policy, input: Tensor, other: Any) -> Tensor:
     return torch.where(input.signbit() == sign, input, -input)
 
 
-@rule("scatter_reduce", "index_reduce", closed=True)
-def _scatter_reduce(policy: Policy, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    reduce = kwargs.get("reduce", args[3] if len(args) > 3 else None)
-    if reduce != "sum":
-        raise NotImplementedError(f"scatter_reduce(): reduce={reduce!r} has no piecewise affine form, only 'sum' has")
-    return torch.scatter_reduce(input, *args, **kwargs)
+def _sums_only(name: str, position: int, *own: str) -> None:
+    """A function that combines entries: free if it adds them; other ways multiply in their gradients."""
+
+    def apply(policy: Policy, *args: Any, **kwargs: Any) -> Any:
+        reduce = kwargs.get("reduce", args[position] if len(args) > position else None)
+        if reduce not in own:
+            raise NotImplementedError(f"{name}(): reduce={reduce!r} has no piecewise affine form")
+        return getattr(torch, name)(*args, **kwargs)
+
+    rule(name, closed=True)(apply)
+
+
+_sums_only("scatter_reduce", 4, "sum")
+_sums_only("index_reduce", 4)
+_sums_only("segment_reduce", 1, "sum")
+
+
+@rule("index_add", closed=True)
+def _index_add(policy: Policy, input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+    if alpha != 1:
+        source = MF.mul(source, float(alpha), derivative=policy.elementwise.derivative)
+    return torch.index_add(input, dim, index, source)

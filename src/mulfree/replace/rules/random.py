@@ -69,9 +69,24 @@ def _randn_like(policy: Policy, input: Tensor, **options: Any) -> Tensor:
 
 
 @rule("normal")
-def _normal_of(policy: Policy, input: Tensor, mean: Any = 0.0, std: Any = 1.0, **options: Any) -> Tensor:
-    """``Tensor.normal_``."""
-    return MF.mul(_normal(input.shape, **_as(input, options)), std) + mean
+def _normal_of(policy: Policy, input: Any, *args: Any, **options: Any) -> Tensor:
+    """``Tensor.normal_(mean, std)``, or ``torch.normal(mean, std, size)`` with numbers or tensors."""
+    # In place the first argument is the tensor to fill, else the mean.
+    fills = isinstance(input, Tensor) and (len(args) == 2 or not (args or isinstance(options.get("std"), Tensor)))
+    mean, std = (
+        (*args, *(0.0, 1.0)[len(args) :])[:2] if fills else (input, args[0] if args else options.pop("std", 1.0))
+    )
+    mean, std = options.pop("mean", mean), options.pop("std", std)
+    like = input if fills else next((x for x in (mean, std) if isinstance(x, Tensor)), None)
+    if like is None:
+        shape = _shape(args[1:], options)
+        noise = _normal(shape, options.pop("dtype", None), **options)
+    else:
+        shapes = [x.shape for x in (mean, std) if isinstance(x, Tensor)]
+        shape = torch.broadcast_shapes(input.shape, *shapes) if fills else torch.broadcast_shapes(*shapes)
+        noise = _normal(shape, **_as(like, options))
+    result: Tensor = MF.mul(noise, std) + mean
+    return result
 
 
 @rule("uniform")
@@ -79,7 +94,8 @@ def _uniform(policy: Policy, input: Tensor, *bounds: float, **options: Any) -> T
     """``Tensor.uniform_``."""
     low, high = (*bounds, *(0.0, 1.0)[len(bounds) :])
     low, high = options.pop("from", low), options.pop("to", high)
-    return MF.mul(_fractions(input.shape, **_as(input, options)), difference(high, low)) + low
+    result: Tensor = MF.mul(_fractions(input.shape, **_as(input, options)), difference(high, low)) + low
+    return result
 
 
 @rule("exponential")
@@ -107,24 +123,29 @@ def _feature_dropout(policy: Policy, input: Tensor, p: float, train: bool) -> Te
 
 
 @rule("alpha_dropout")
-def _alpha_dropout(policy: Policy, input: Tensor, p: float, train: bool) -> Tensor:
-    return _self_normalizing(input, torch.ones_like(input), p) if train and p else input
+def _alpha_dropout(
+    policy: Policy, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    return _self_normalizing(input, torch.ones_like(input), p, inplace) if training and p else input
 
 
 @rule("feature_alpha_dropout")
-def _feature_alpha_dropout(policy: Policy, input: Tensor, p: float, train: bool) -> Tensor:
-    return _self_normalizing(input, _channels(input), p) if train and p else input
+def _feature_alpha_dropout(
+    policy: Policy, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    return _self_normalizing(input, _channels(input), p, inplace) if training and p else input
 
 
 _SATURATION = 1.7580993408473766
 """scale * alpha of SELU (Klambauer et al., 2017)."""
 
 
-def _self_normalizing(input: Tensor, ones: Tensor, p: float) -> Tensor:
+def _self_normalizing(input: Tensor, ones: Tensor, p: float, inplace: bool) -> Tensor:
     """Dropped entries become SELU's lower limit, then the affine map that keeps mean and variance."""
     kept = difference(1.0, p)
     spread = product(product(_SATURATION, _SATURATION), p)
     scale = quotient(1.0, root(product(difference(spread, -1.0), kept)))
     drop = torch.ones_like(input, dtype=torch.bool) & (MF.dropout(ones, p) == 0)
     shift = product(product(scale, _SATURATION), p)
-    return MF.mul(input.masked_fill(drop, -_SATURATION), scale) + shift
+    result = MF.mul(input.masked_fill(drop, -_SATURATION), scale) + shift
+    return input.copy_(result) if inplace else result
