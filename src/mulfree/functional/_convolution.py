@@ -13,8 +13,8 @@ Size = int | Sequence[int]
 """One number for all spatial dimensions, or one for each."""
 
 
-def _per_dimension(name: str, argument: str, value: Size, dims: int, least: int) -> list[int]:
-    values: list[int] = [value] if isinstance(value, int) else [int(entry) for entry in value]
+def _per_dimension(name: str, argument: str, value: Size, dims: int, least: int) -> tuple[int, ...]:
+    values: tuple[int, ...] = (value,) if isinstance(value, int) else tuple(int(entry) for entry in value)
     if len(values) == 1:
         values *= dims
     if len(values) != dims:
