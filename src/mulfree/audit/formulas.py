@@ -49,7 +49,8 @@ def _rows(name: str) -> Formula:
             entry, row = entry + SMOOTHED[0], row + SMOOTHED[1]
         if name in AFFINE and arguments["weight"] is not None:
             entry += AFFINE[name]
-        width = prod(x.shape[-arguments["ndim"] :]) if "ndim" in arguments else x.shape[arguments.get("dim", -1)]
+        shape = x.shape or (1,)  # a tensor without dimensions is a row of one
+        width = prod(shape[-arguments["ndim"] :]) if "ndim" in arguments else shape[arguments.get("dim", -1)]
         return entry.times(x.numel()) + row.times(x.numel() // max(width, 1))
 
     return work
