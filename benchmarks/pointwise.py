@@ -155,11 +155,19 @@ def _step(
 
 def overhead(context: Context) -> Iterator[Case]:
     """Calls on 16 elements: what validation and dispatch cost."""
-    a, b = context.normal(4, 4), context.normal(4, 4)
+    a, b, vector = context.normal(4, 4), context.normal(4, 4), context.normal(4)
+    labels = torch.randint(4, (4,), generator=context.generator)
     calls: tuple[tuple[str, Callable[[], Tensor], Callable[[], Tensor]], ...] = (
         ("mul", lambda: MF.mul(a, b), lambda: torch.mul(a, b)),
         ("matmul", lambda: MF.matmul(a, b), lambda: torch.matmul(a, b)),
+        ("linear", lambda: MF.linear(a, b, vector), lambda: F.linear(a, b, vector)),
         ("softmax", lambda: MF.softmax(a, dim=-1), lambda: torch.softmax(a, dim=-1)),
+        (
+            "layer_norm",
+            lambda: MF.layer_norm(a, (4,), vector, vector),
+            lambda: F.layer_norm(a, (4,), vector, vector),
+        ),
+        ("cross_entropy", lambda: MF.cross_entropy(a, labels), lambda: F.cross_entropy(a, labels)),
     )
     for name, ours, theirs in calls:
 

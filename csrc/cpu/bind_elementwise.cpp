@@ -37,24 +37,23 @@ void dropout(Address x, Address out, Address seed, std::int64_t n, std::int64_t 
   run_dropout(*current().elementwise, reinterpret_cast<float*>(out), source(x), n, how, threads);
 }
 
-void broadcast(int code, Address out, const std::vector<Address>& addresses, const std::vector<std::int64_t>& sizes,
-               const std::vector<std::vector<std::int64_t>>& strides, std::int32_t offset, int threads) {
+void broadcast(int code, Address out, const nanobind::tuple& sizes, const nanobind::tuple& operands,
+               std::int32_t offset, int threads) {
   const Operation& chosen = operation(code);
   Broadcast shape;
   shape.operands = chosen.operands;
   shape.dimensions = static_cast<int>(sizes.size());
   if (sizes.size() > kMaxDimensions) throw std::invalid_argument("more than 16 dimensions");
-  if (addresses.size() != strides.size() || static_cast<int>(strides.size()) != chosen.operands)
-    throw std::invalid_argument("wrong number of operands");
-  std::copy(sizes.begin(), sizes.end(), shape.sizes);
-  const float* operands[kMaxOperands];
+  if (static_cast<int>(operands.size()) != chosen.operands) throw std::invalid_argument("wrong number of operands");
+  for (int d = 0; d < shape.dimensions; ++d) shape.sizes[d] = Operand::number(sizes, d);
+  const float* sources[kMaxOperands];
   for (int k = 0; k < chosen.operands; ++k) {
-    if (strides[k].size() != sizes.size()) throw std::invalid_argument("strides and sizes differ in length");
-    std::copy(strides[k].begin(), strides[k].end(), shape.strides[k]);
-    operands[k] = source(addresses[k]);
+    const Operand operand(operands[k]);
+    for (int d = 0; d < shape.dimensions; ++d) shape.strides[k][d] = operand.stride(d, sizes);
+    sources[k] = source(operand.address());
   }
   nanobind::gil_scoped_release release;
-  run_broadcast(chosen, reinterpret_cast<float*>(out), operands, shape, offset, threads);
+  run_broadcast(chosen, reinterpret_cast<float*>(out), sources, shape, offset, threads);
 }
 
 }  // namespace

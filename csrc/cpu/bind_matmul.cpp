@@ -8,37 +8,37 @@ namespace mulfree {
 namespace {
 
 namespace nb = nanobind;
-using Strides = std::vector<std::int64_t>;
 
-// An operand comes as (address, row stride, column stride, batch strides).
-
-Matrix place(const nb::tuple& operand, std::size_t batch_dims, std::int64_t* batch_strides) {
-  if (operand.size() != 4) throw std::invalid_argument("an operand is (address, row stride, column stride, batch)");
-  const auto strides = nb::cast<Strides>(operand[3]);
-  if (strides.size() != batch_dims) throw std::invalid_argument("batch strides and sizes differ in number");
-  std::copy(strides.begin(), strides.end(), batch_strides);
-  return {reinterpret_cast<const void*>(nb::cast<std::uintptr_t>(operand[0])), nb::cast<std::int64_t>(operand[1]),
-          nb::cast<std::int64_t>(operand[2])};
+// Places a matrix or a batch of matrices, and its batch strides, in the batch of the result.
+Matrix place(const nb::handle& matrix, const nb::tuple& sizes, std::int64_t* batch_strides) {
+  const Operand operand(matrix);
+  if (operand.dimensions() < 2) throw std::invalid_argument("a matrix has two dimensions");
+  const std::size_t batch_dims = sizes.size() - 2;
+  for (std::size_t d = 0; d < batch_dims; ++d) batch_strides[d] = operand.stride(d, sizes);
+  return {reinterpret_cast<const void*>(operand.address()), operand.own_stride(2), operand.own_stride(1)};
 }
 
-void matmul(const nb::tuple& left, const nb::tuple& right, const nb::object& slope, std::uintptr_t out,
-            std::uintptr_t bias, const Strides& sizes, const Strides& batch_sizes, int format, int mantissa_bits,
+// `sizes` are those of the result; `slope` may be empty.
+void matmul(const nb::handle& left, const nb::handle& right, const nb::tuple& slope, std::uintptr_t out,
+            const nb::tuple& sizes, std::int64_t depth, std::uintptr_t bias, int format, int mantissa_bits,
             std::int32_t offset, int threads) {
-  if (batch_sizes.size() > kMaxBatchDims) throw std::invalid_argument("too many batch dimensions");
+  if (sizes.size() < 2 || sizes.size() > kMaxBatchDims + 2) throw std::invalid_argument("too many batch dimensions");
+  const std::size_t batch_dims = sizes.size() - 2;
   MatmulProblem problem{};
-  problem.left = place(left, batch_sizes.size(), problem.left_strides);
-  problem.right = place(right, batch_sizes.size(), problem.right_strides);
-  if (!slope.is_none())
-    problem.slope = place(nb::cast<nb::tuple>(slope), batch_sizes.size(), problem.slope_strides);
+  problem.left = place(left, sizes, problem.left_strides);
+  problem.right = place(right, sizes, problem.right_strides);
+  if (slope.size() > 0) problem.slope = place(slope, sizes, problem.slope_strides);
   problem.out = reinterpret_cast<float*>(out);
   problem.bias = reinterpret_cast<const float*>(bias);
-  problem.rows = sizes.at(0), problem.columns = sizes.at(1), problem.depth = sizes.at(2);
+  problem.rows = Operand::number(sizes, batch_dims);
+  problem.columns = Operand::number(sizes, batch_dims + 1);
+  problem.depth = depth;
   problem.format = static_cast<Format>(format);
   problem.mantissa_bits = mantissa_bits;
   problem.offset = offset;
   problem.threads = threads;
-  problem.batch_dims = static_cast<int>(batch_sizes.size());
-  std::copy(batch_sizes.begin(), batch_sizes.end(), problem.batch_sizes);
+  problem.batch_dims = static_cast<int>(batch_dims);
+  for (std::size_t d = 0; d < batch_dims; ++d) problem.batch_sizes[d] = Operand::number(sizes, d);
   nb::gil_scoped_release release;
   current().matmul->matmul(problem);
 }
@@ -47,9 +47,7 @@ void matmul(const nb::tuple& left, const nb::tuple& right, const nb::object& slo
 
 void bind_matmul(nb::module_& m) {
   m.attr("MAX_BATCH_DIMS") = kMaxBatchDims;
-  m.def("matmul", &matmul, nb::arg("left"), nb::arg("right"), nb::arg("slope").none(), nb::arg("out"), nb::arg("bias"),
-        nb::arg("sizes"), nb::arg("batch_sizes"), nb::arg("format"), nb::arg("mantissa_bits"), nb::arg("offset"),
-        nb::arg("threads"));
+  m.def("matmul", &matmul);
   m.def("repeat_tile", [](std::int64_t times) { return current().matmul->repeat_tile(times); }, nb::arg("times"));
   m.def("take_tile_counts", [] {
     const TileCounts counts = current().matmul->take_tile_counts();

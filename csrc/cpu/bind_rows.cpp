@@ -1,5 +1,6 @@
 #include "binding.hpp"
 #include "dispatch.hpp"
+#include "fresh_memory.hpp"
 #include "rows.hpp"
 
 namespace mulfree {
@@ -10,22 +11,39 @@ using Release = nanobind::call_guard<nanobind::gil_scoped_release>;
 
 const float* source(Address address) { return reinterpret_cast<const float*>(address); }
 float* sink(Address address) { return reinterpret_cast<float*>(address); }
+float* large_sink(Address address, std::int64_t count) {
+  expect_writes(sink(address), count);
+  return sink(address);
+}
 const RowKernels& kernels() { return *current().rows; }
 
 // The three functions of one signature forwards, and of one backwards.
-template <auto kernel>
+template <auto kernel, bool reduces = false>
 void forward(Address x, Address out, Address stats, std::int64_t rows, std::int64_t n, int threads) {
-  (kernels().*kernel)(source(x), sink(out), sink(stats), {rows, n, threads});
+  (kernels().*kernel)(source(x), large_sink(out, reduces ? rows : rows * n), sink(stats), {rows, n, threads});
 }
 
 template <auto kernel>
 void backward(Address grad, Address x, Address stats, Address out, std::int64_t rows, std::int64_t n, bool exact,
               int threads) {
-  (kernels().*kernel)(source(grad), source(x), source(stats), sink(out), {rows, n, threads}, exact);
+  (kernels().*kernel)(source(grad), source(x), source(stats), large_sink(out, rows * n), {rows, n, threads}, exact);
 }
 
 void sum(Address x, Address out, std::int64_t outer, std::int64_t n, std::int64_t inner, int threads) {
   kernels().sum(source(x), sink(out), outer, n, inner, threads);
+}
+
+// Entries that are not `ignore_index`, or -1 if one of them is no class.
+std::int64_t count_targets(Address target, std::int64_t rows, std::int64_t classes, std::int64_t ignore_index) {
+  const auto* const entries = reinterpret_cast<const std::int64_t*>(target);
+  std::int64_t count = 0;
+  bool valid = true;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const bool kept = entries[row] != ignore_index;
+    valid &= !kept || (entries[row] >= 0 && entries[row] < classes);
+    count += kept;
+  }
+  return valid ? count : -1;
 }
 
 void cross_entropy(Address x, Address target, Address out, Address stats, std::int64_t rows, std::int64_t n,
@@ -43,20 +61,21 @@ void cross_entropy_grad(Address grad, Address x, Address target, Address stats, 
   const Smoothing smoothing{ignore_index, smooth, static_cast<std::int32_t>(by_target),
                             static_cast<std::int32_t>(by_class)};
   kernels().cross_entropy_grad(source(grad), source(x), reinterpret_cast<const std::int64_t*>(target), source(stats),
-                               sink(out), {rows, n, threads}, smoothing, exact);
+                               large_sink(out, rows * n), {rows, n, threads}, smoothing, exact);
 }
 
 void layer_norm(Address x, Address weight, Address bias, Address out, Address stats, std::int64_t rows, std::int64_t n,
                 std::uint32_t eps, std::uint32_t count, int threads) {
-  kernels().layer_norm(source(x), source(weight), source(bias), sink(out), sink(stats), {rows, n, threads},
-                       static_cast<std::int32_t>(eps), static_cast<std::int32_t>(count));
+  kernels().layer_norm(source(x), source(weight), source(bias), large_sink(out, rows * n), sink(stats),
+                       {rows, n, threads}, static_cast<std::int32_t>(eps), static_cast<std::int32_t>(count));
 }
 
 void layer_norm_grad(Address grad, Address x, Address weight, Address stats, Address out, Address by_weight,
                      Address by_bias, std::int64_t rows, std::int64_t n, std::uint32_t count, bool exact,
                      int threads) {
-  kernels().layer_norm_grad(source(grad), source(x), source(weight), source(stats), sink(out), sink(by_weight),
-                            sink(by_bias), {rows, n, threads}, static_cast<std::int32_t>(count), exact);
+  kernels().layer_norm_grad(source(grad), source(x), source(weight), source(stats), large_sink(out, rows * n),
+                            sink(by_weight), sink(by_bias), {rows, n, threads}, static_cast<std::int32_t>(count),
+                            exact);
 }
 
 void batch_norm(Address x, Address weight, Address bias, Address out, Address stats, std::int64_t batch,
@@ -90,8 +109,9 @@ void bind_rows(nanobind::module_& m) {
   m.def("softmax_grad", &backward<&RowKernels::softmax_grad>, Release());
   m.def("log_softmax", &forward<&RowKernels::log_softmax>, Release());
   m.def("log_softmax_grad", &backward<&RowKernels::log_softmax_grad>, Release());
-  m.def("logsumexp", &forward<&RowKernels::logsumexp>, Release());
+  m.def("logsumexp", &forward<&RowKernels::logsumexp, true>, Release());
   m.def("logsumexp_grad", &backward<&RowKernels::logsumexp_grad>, Release());
+  m.def("count_targets", &count_targets);
   m.def("cross_entropy", &cross_entropy, Release());
   m.def("cross_entropy_grad", &cross_entropy_grad, Release());
   m.def("layer_norm", &layer_norm, Release());

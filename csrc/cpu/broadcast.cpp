@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "elementwise.hpp"
+#include "fresh_memory.hpp"
 #include "threads.hpp"
 
 namespace mulfree {
@@ -97,6 +98,7 @@ void Broadcast::collapse() {
 
 void run_flat(const Operation& operation, float* out, const float* const* operands, std::int64_t n,
               std::int32_t offset, int threads) {
+  expect_writes(out, n);
   parallel_for(threads, (n + kTask - 1) / kTask, [&](std::int64_t task) {
     const std::int64_t begin = task * kTask, count = std::min(kTask, n - begin);
     const float* in[kMaxOperands];
@@ -107,6 +109,7 @@ void run_flat(const Operation& operation, float* out, const float* const* operan
 
 void run_dropout(const ElementwiseKernels& kernels, float* out, const float* x, std::int64_t n, const Dropout& how,
                  int threads) {
+  expect_writes(out, n);
   parallel_for(threads, (n + kTask - 1) / kTask, [&](std::int64_t task) {
     kernels.dropout(out, x, task * kTask, std::min(n, (task + 1) * kTask), how);
   });
@@ -116,6 +119,7 @@ void run_broadcast(const Operation& operation, float* out, const float* const* o
                    std::int32_t offset, int threads) {
   const std::int64_t n = shape.elements();
   if (n == 0) return;
+  expect_writes(out, n);
   shape.collapse();
   parallel_for(threads, (n + kTask - 1) / kTask, [&](std::int64_t task) {
     run_range(operation, out, operands, shape, offset, task * kTask, std::min(n, (task + 1) * kTask));

@@ -22,12 +22,14 @@ Int square_sums(const float* x, std::int64_t n, const RowNumbers& middles, int r
   });
 }
 
-// The same where `reach`, of the centred numbers, then allows the tame form.
-Int square_sums_tame(const float* x, std::int64_t n, const RowNumbers& middles, int rows, Reach& reach) {
+// The same where `reach`, of the centred numbers, then allows the tame form. Fetches `out` for the last pass.
+Int square_sums_tame(const float* x, const float* out, std::int64_t n, const RowNumbers& middles, int rows,
+                     Reach& reach) {
   Reach seen;
   Int sums = sum_rows(rows, n, [&](int row) {
-    return [&seen, own = x + row * n, minus = middles[row] ^ kSign](std::int64_t i, auto span) {
+    return [&seen, own = x + row * n, target = out + row * n, minus = middles[row] ^ kSign](std::int64_t i, auto span) {
       Int centred = add_floats(span.load(own + i), minus);
+      __builtin_prefetch(target + i, 1);
       seen.take(centred);
       return larger(centred + centred - kOne, Int{});  // what is below the smallest normal counts as zero
     };
@@ -53,7 +55,7 @@ void forward(const Shared& shared, const float* x, float* out, float* stats, int
   });
   const RowNumbers middles(div(totals, shared.count));
   Reach reach;
-  Int squares = square_sums_tame(x, n, middles, rows, reach);
+  Int squares = square_sums_tame(x, out, n, middles, rows, reach);
   Range range = std::min(shared.range, reach.range(kLeastCentred));
   if (reach.range(kLeastCentred) == Range::general) squares = square_sums(x, n, middles, rows);
   const RowNumbers variances(add(div(squares, shared.count), shared.eps));

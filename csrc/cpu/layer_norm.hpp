@@ -42,7 +42,9 @@ inline Range range_of_root(Int root) { return any(outside(root, kLeastRoot, kMos
 
 inline Range range_of(const float* x, std::int64_t n, std::int32_t least_bound) {
   Reach reach;
-  if (x) walk(n, [&](std::int64_t i, auto span) { reach.take(select(span.keep(splat(-1)), span.load(x + i), splat(kOne))); });
+  if (x) walk(n, [&](std::int64_t i, auto span) {
+    reach.take(select(span.keep(splat(-1)), span.load(x + i), splat(kOne)));
+  });
   return x ? reach.range(least_bound) : Range::plain;
 }
 

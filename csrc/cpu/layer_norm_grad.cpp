@@ -65,6 +65,7 @@ Sums first_pass(const Shared shared, const Group& group, Seen& seen_by_caller) {
     return [&seen, shared, row = Row(group, k, shared.n)](std::int64_t i, auto span) {
       Int v = span.load(row.x + i), g = span.load(row.grad + i);
       Int centred = Form::add(v, row.minus);
+      __builtin_prefetch(row.out + i, 1);  // for the second pass
       seen.centred.take(centred);
       seen.grad.take_or_zero(g);
       Int normal = Form::div(centred, row.root), d_normal = Form::d_mul(g, normal, shared.weight.load(i, span));
@@ -86,6 +87,8 @@ Int second_pass(const Shared shared, const Group& group, const RowNumbers& d_squ
     return [shared, row = Row(group, k, shared.n), d_square = d_squares[k]](std::int64_t i, auto span) {
       Int g = span.load(row.grad + i), w = shared.weight.load(i, span);
       Int centred = Form::add(span.load(row.x + i), row.minus), normal = Form::div(centred, row.root);
+      __builtin_prefetch(row.x + i + kSumLanes * shared.n, 0, 2);  // for the next group
+      __builtin_prefetch(row.grad + i + kSumLanes * shared.n, 0, 2);
       Int d_weight = Form::unless_zero(g, Form::d_mul(g, w, normal));
       span.store(row.by_weight + i, add_floats(span.load(row.by_weight + i), d_weight));
       span.store(row.by_bias + i, add_floats(span.load(row.by_bias + i), g));

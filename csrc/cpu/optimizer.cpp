@@ -84,6 +84,7 @@ __attribute__((noinline)) void run_general(const AdamWStep& step, Int& param, In
 }
 
 constexpr std::int64_t kTask = 1 << 14;
+constexpr std::int64_t kAhead = 256;  // the hardware fetches ahead within a page only, and a page is soon done
 
 }  // namespace
 
@@ -95,6 +96,10 @@ void adamw(float* param, const float* grad, float* exp_avg, float* exp_avg_sq, s
     const std::int64_t begin = task * kTask;
     walk(std::min(kTask, n - begin), [&](std::int64_t offset, auto span) {
       const std::int64_t i = begin + offset;
+      __builtin_prefetch(param + i + kAhead);
+      __builtin_prefetch(grad + i + kAhead);
+      __builtin_prefetch(exp_avg + i + kAhead);
+      __builtin_prefetch(exp_avg_sq + i + kAhead);
       Int p = span.load(param + i), g = span.load(grad + i), m = span.load(exp_avg + i), v = span.load(exp_avg_sq + i);
       if (tame.accepts(p, g, m, v)) [[likely]] {
         tame.run(p, g, m, v);

@@ -30,6 +30,12 @@ inline Int scaled(Int x) {
 
 inline bool is_held(Int shift) { return any(magnitude(shift) == splat(kMax)); }
 
+// The shift of a row whose greatest entry is known.
+inline Int shift_of(Int largest) {
+  Int shift = floor(scaled(largest));
+  return select(is_zero(magnitude(shift)), Int{}, shift);
+}
+
 inline Shift find_shift(const float* x, std::int64_t n) {
   Int largest = splat(kInf | kSign), reach{};
   const auto take = [&](Int v) {
@@ -45,8 +51,7 @@ inline Shift find_shift(const float* x, std::int64_t n) {
   largest = flush(fold(largest, larger_float));
   reach = largest_lane(reach);
   if (any(is_nan(reach))) return {splat(kNan), splat(kNan), false};
-  Int shift = floor(scaled(largest));
-  return {select(is_zero(magnitude(shift)), Int{}, shift), largest, below(magnitude(largest), kTameRow)};
+  return {shift_of(largest), largest, below(magnitude(largest), kTameRow)};
 }
 
 // Whether a row with these forward results allows the tame forms.

@@ -138,7 +138,7 @@ inline Int sum_row(std::int64_t n, Body&& body) {
 }
 
 // Rows that one thread takes at a time: enough to pay for handing them out.
-inline std::int64_t rows_per_task(std::int64_t n) { return std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(1, n)); }
+inline std::int64_t rows_per_task(std::int64_t n) { return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, n)); }
 
 // body(row) for each row, several rows a task.
 template <class Body>

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from mulfree.functional import Derivatives
+from mulfree.functional import Derivative, Derivatives
 from mulfree.functional._options import are_exact, is_exact, offset
 
 GroupName = Literal["matmul", "softmax", "norm", "activation", "elementwise", "loss"]
@@ -24,22 +24,27 @@ class Group:
     """
 
     on: bool = True
-    derivative: Derivatives = "approximate"
+    derivative: Derivative = "approximate"
 
     def __post_init__(self) -> None:
-        if isinstance(self.derivative, tuple):
-            raise ValueError(f"derivative must be one choice in this group, got {self.derivative!r}")
         is_exact(self.derivative)
 
 
 @dataclass(frozen=True)
-class Products(Group):
-    """The group of matrix products, with the options of ``functional.matmul``; ``derivative`` may be a pair.
+class Products:
+    """The group of matrix products.
+
+    Attributes:
+        on: replace the group's operations.
+        derivative, mantissa_bits, compensation: as in ``functional.matmul``.
 
     Raises:
-        ValueError: ``mantissa_bits`` outside 1 to 23, or a compensation that is not positive and finite.
+        ValueError: an unknown derivative, ``mantissa_bits`` outside 1 to 23, or a compensation that is not positive
+            and finite.
     """
 
+    on: bool = True
+    derivative: Derivatives = "approximate"
     mantissa_bits: int = 23
     compensation: float | None = None
 
@@ -77,7 +82,7 @@ class Policy:
     allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.allow, str) or not all(isinstance(name, str) for name in self.allow):
+        if not isinstance(self.allow, tuple):
             raise TypeError(f"allow must be a tuple of names of torch functions, got {self.allow!r}")
 
     def allows(self, name: str) -> bool:

@@ -67,7 +67,7 @@ def test_bad_options(options: dict[str, Any], error: type[Exception], message: s
 
 
 def test_bad_inputs() -> None:
-    with pytest.raises(TypeError, match="must be float32, got torch.float64"):
+    with pytest.raises(TypeError, match=r"must be float32, got torch\.float64"):
         slice_along(small_network(0), torch.randn(3, 2, dtype=torch.float64))
     with pytest.raises(ValueError, match="nothing moves"):
         slice_along(torch.nn.Softmax(-1), torch.zeros(3, 2))

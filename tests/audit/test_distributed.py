@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from torch.futures import Future
 from torch.nn.parallel import DistributedDataParallel
 
+import mulfree.distributed
 from mulfree import audit
+from mulfree.audit import Work
 
 
 @pytest.fixture
@@ -55,3 +58,39 @@ def test_torch_s_own_averaging_is_found() -> None:
         loss = model(torch.ones(1, 2)).sum()
         loss.backward()
     assert any(finding.op.startswith(("aten::mul", "aten::div")) for finding in found.findings), str(found)
+
+
+@pytest.mark.usefixtures("group")
+def test_this_library_s_hook_is_communication() -> None:
+    model = DistributedDataParallel(nn.Linear(2, 1))
+    model.register_comm_hook(None, mulfree.distributed.average_hook)
+    with audit(model) as found:
+        model(torch.ones(1, 2)).sum().backward()
+    assert {finding.phase for finding in found.findings} == {"forward", "backward"}  # of the layer
+    (entry,) = found.report.work
+    assert (entry.module, entry.phase) == ("module", "communication")
+    assert entry.work == Work(quotients=3, replaced=3)
+
+
+@pytest.mark.parametrize("method", ["then", "add_done_callback"])
+def test_callbacks_in_threads_of_the_communication_are_followed(method: str) -> None:
+    """Such a thread ran before the audit; torch starts it without Python."""
+    future: Future[Tensor] = Future()
+    begun, done = threading.Event(), threading.Event()
+
+    def communicate() -> None:
+        begun.wait(10)
+        future.set_result(torch.ones(3))
+        done.set()
+
+    thread = threading.Thread(target=communicate)
+    thread.start()
+    with audit() as found:
+        getattr(future, method)(lambda finished: finished.value() * 0.5)
+        begun.set()
+        assert done.wait(10)
+        thread.join()
+    (finding,) = found.findings
+    assert (finding.op, finding.phase, finding.multiplications) == ("aten::mul.Tensor", "communication", 3)
+    assert "test_distributed.py" in finding.source
+    assert "then" in vars(torch._C.Future)

@@ -64,6 +64,16 @@ def test_clipping_is_a_phase() -> None:
     assert {finding.phase for finding in found.findings} == {"clipping"}
 
 
+def test_the_schedule_is_a_phase() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=torch.tensor(0.1))
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    optimizer.step()
+    with mf.audit() as found:
+        schedule.step()
+    assert found.multiplications > 0
+    assert {finding.phase for finding in found.findings} == {"schedule"}
+
+
 def _with_constants() -> Audit:
     with mf.audit() as found:
         with mf.audit.constants("angles of <positions>"):

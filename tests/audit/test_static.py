@@ -18,7 +18,10 @@ def found(tmp_path: Path, source: str) -> list[str]:
     return [finding.code for finding in scalar_multiplications(file)]
 
 
-@pytest.mark.parametrize("part", ["functional", "numerics", "ops", "optim"])
+PARTS = ("functional", "numerics", "ops", "optim", "replace", "convert", "distributed.py")
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_this_librarys_scalars_are_never_multiplied(part: str) -> None:
     assert [str(finding) for finding in scalar_multiplications(PACKAGE / part)] == []
 
@@ -44,12 +47,18 @@ def test_this_librarys_scalars_are_never_multiplied(part: str) -> None:
         "weights[0] * 2",
         "lr @ lr",
         "sum(lr * x for x in weights)",
+        "2 ** -3",
+        "Fraction(lr) * lr",
+        "Fraction(lr) ** 2",
+        "float(Fraction(lr))",
+        "[a * b for a, b in zip(weights, range(step))]",
         "(lambda x: x * 2)(lr)",
     ],
 )
 def test_multiplications_are_found(tmp_path: Path, code: str) -> None:
     source = (
         "import math, operator\n"
+        "from fractions import Fraction\n"
         "class Optimizer:\n"
         "    def __init__(self, rate: float) -> None:\n"
         "        self.rate = rate\n"
@@ -83,18 +92,29 @@ def test_multiplications_are_found(tmp_path: Path, code: str) -> None:
         "self.double(step) * 2",
         "max(step, 1) * 2",
         "(step if lr > 0 else 1) * 2",
+        "tensor * lr / 2",
+        "tensor @ tensor.mT",
+        "torch.tanh(tensor) * torch.sigmoid(x)",
+        "step * (Fraction(lr) / 3) // 2 * step",
+        "[a * b for a, b in zip(sizes, range(step))]",
+        "math.prod(a for a, b in zip(sizes, weights))",
+        "pow(lr, 2)",
     ],
 )
 def test_other_arithmetic_is_not(tmp_path: Path, code: str) -> None:
     source = (
-        "import math\n"
+        "import math, torch\n"
+        "from fractions import Fraction\n"
+        "from mulfree.functional import pow\n"
         "from mulfree.numerics.number import PA\n"
+        "from torch import Tensor\n"
         "class Optimizer:\n"
         "    def __init__(self, count: int) -> None:\n"
         "        self.count = count\n"
         "    def double(self, x: int) -> int:\n"
         "        return x + x\n"
-        "    def step(self, lr: float, step: int, sizes: tuple[int, ...], weights: list[float], x) -> object:\n"
+        "    def step(self, lr: float, step: int, sizes: tuple[int, ...], weights: list[float], x, tensor: Tensor)"
+        " -> object:\n"
         f"        return {code}\n"
     )
     assert found(tmp_path, source) == []
@@ -122,6 +142,34 @@ def test_names_are_followed(tmp_path: Path) -> None:
         "    return k\n"
     )
     assert found(tmp_path, source) == ["rate *= n", "rate * n", "k *= value"]
+
+
+def test_a_declared_name_keeps_its_kind(tmp_path: Path) -> None:
+    source = (
+        "def f(given: dict, n: int) -> int:\n"
+        "    count: int = given['count']\n"
+        "    count = count * n\n"
+        "    size: int\n"
+        "    size, other = given['both']\n"
+        "    return count * size * other\n"
+    )
+    assert found(tmp_path, source) == ["count * size * other"]
+
+
+def test_functions_of_other_modules_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "lengths.py").write_text("def both() -> tuple[int, int]: ...\ndef rate() -> float: ...\n")
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "units.py").write_text("def both() -> tuple[int, int]: ...\ndef rate() -> float: ...\n")
+    source = (
+        "from lengths import both\n"
+        "from package import units\n"
+        "a, b = both()\n"
+        "c, d = units.both()\n"
+        "free, not_free = a * b * c * d, units.rate() * a\n"
+    )
+    assert found(tmp_path, source) == ["units.rate() * a"]
 
 
 @pytest.mark.parametrize("source", ["import numpy as np", "from math import sqrt", "from operator import mul as plus"])

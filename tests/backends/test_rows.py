@@ -277,3 +277,12 @@ def test_adamw(backend: Backend, settings: dict[str, float], kind: str, n: int) 
     for position, tensor in enumerate((state[0], state[2], state[3])):
         assert_same_bits(tensor, from_words([words[position] for words in law]))
     assert_same_bits(state[1], grad)
+
+
+@pytest.mark.parametrize(
+    ("target", "count"),
+    [([], 0), ([0, 4, 2], 3), ([-7, 0, -7], 1), ([-7], 0), ([5], -1), ([-1, 0], -1), ([-7, 1 << 40], -1)],
+)
+def test_count_targets(backend: Backend, target: list[int], count: int) -> None:
+    assert backend.count_targets(torch.tensor(target, dtype=torch.int64), 5, -7) == count
+    assert backend.count_targets(torch.tensor(target, dtype=torch.int64).repeat_interleave(2)[::2], 5, -7) == count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -62,6 +63,12 @@ def _some_zero(n: int, seed: int) -> Tensor:
     return x
 
 
+def _each_alone(kernel: Callable[..., Tensor | tuple[Tensor, ...]], *operands: Tensor) -> Tensor:
+    """The results of one row at a time: kernels take rows in groups and choose their shortcut for the whole group."""
+    results = [kernel(*(x[row : row + 1] for x in operands)) for row in range(len(operands[0]))]
+    return torch.cat([result if isinstance(result, Tensor) else result[0] for result in results])
+
+
 KINDS: dict[str, Callable[[int, int], Tensor]] = {
     "ordinary": _plain,
     "edges": lambda n, seed: _with_edges(_plain(n, seed), seed),
@@ -84,9 +91,11 @@ def test_softmax_and_losses(native: Backend, n: int, kind: str, grads: str, exac
         assert_same_bits(got, result)
         assert_same_bits(got_stats, stats)
         incoming = column if name == "logsumexp" else grad
-        backward = f"{name}_grad"
-        expected = getattr(reference, backward)(incoming, x, stats, exact)
-        assert_same_bits(getattr(native, backward)(incoming, x, stats, exact), expected)
+        expected = getattr(reference, f"{name}_grad")(incoming, x, stats, exact)
+        forward, backward = getattr(native, name), getattr(native, f"{name}_grad")
+        assert_same_bits(backward(incoming, x, stats, exact), expected)
+        assert_same_bits(_each_alone(forward, x), result)
+        assert_same_bits(_each_alone(partial(backward, exact=exact), incoming, x, stats), expected)
     for smoothing in (0.0, 0.1):
         loss, stats = reference.cross_entropy(x, target, IGNORE, smoothing)
         assert_same_bits(native.cross_entropy(x, target, IGNORE, smoothing)[0], loss)
@@ -118,6 +127,13 @@ def _compare_layer_norm(native: Backend, x: Tensor, grad: Tensor, weight: Tensor
     expected = reference.layer_norm_grad(grad, x, weight, stats, exact)
     for actual, wanted in zip(native.layer_norm_grad(grad, x, weight, stats, exact), expected, strict=True):
         assert_same_bits(actual, wanted)
+    assert_same_bits(_each_alone(lambda row: native.layer_norm(row, weight, bias, EPS), x), result)
+    alone = _each_alone(lambda g, row, stat: native.layer_norm_grad(g, row, weight, stat, exact), grad, x, stats)
+    assert_same_bits(alone, expected[0])
+
+
+GROUP = 16
+"""At least as many rows as a kernel takes together."""
 
 
 @pytest.mark.parametrize("exact", [True, False], ids=["exact", "approximate"])
@@ -148,7 +164,10 @@ def test_layer_norm_where_everything_is_at_a_limit(native: Backend, exact: bool)
             _scaled(signs.expand(len(exponents), n), exponents[:, 0]),
         ):
             grad = _scaled(ordinary.flip(0), exponents[:, 1])
-            _compare_layer_norm(native, x.contiguous(), grad, torch.ldexp(signs, torch.tensor(power)), exact)
+            weight = torch.ldexp(signs, torch.tensor(power))
+            _compare_layer_norm(native, x.contiguous(), grad, weight, exact)
+            groups = x.repeat_interleave(GROUP, 0), grad.repeat_interleave(GROUP, 0)
+            _compare_layer_norm(native, *groups, weight, exact)
 
 
 def test_layer_norm_centred_numbers_at_the_limit(native: Backend) -> None:
@@ -156,7 +175,25 @@ def test_layer_norm_centred_numbers_at_the_limit(native: Backend) -> None:
     near = torch.tensor([0.0, 2.0**-25, 2.0**-24, 2.0**-23, 2.0**-22])
     x = torch.cat([torch.stack([near, -near], 1), torch.tensor([[1.0, -1.0]]).expand(5, 2)], 1).contiguous()
     for exact in (True, False):
-        _compare_layer_norm(native, x, normal(20, 8).view(5, 4), normal(4, 9), exact)
+        grad = normal(20, 8).view(5, 4)
+        _compare_layer_norm(native, x, grad, normal(4, 9), exact)
+        groups = x.repeat_interleave(GROUP, 0), grad.repeat_interleave(GROUP, 0)
+        _compare_layer_norm(native, *groups, normal(4, 9), exact)
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["exact", "approximate"])
+@pytest.mark.parametrize("rows", [1, 15, 33, 1030])
+@pytest.mark.parametrize("n", [1, 17, 64, 200, 1100])
+def test_groups_of_every_size(native: Backend, n: int, rows: int, exact: bool) -> None:
+    """Part of a group, more than a chunk of rows or columns, and a row that needs care among others that do not."""
+    rows = min(rows, 33) if n > 200 else rows
+    x, grad, reference = normal(rows * n, 1).view(rows, n), normal(rows * n, 2).view(rows, n), named("reference")
+    x[rows // 2, n // 2] = float("inf")
+    grad[rows // 3, n // 3] = 2.0**-100
+    _compare_layer_norm(native, x, grad, normal(n, 3), exact)
+    result, stats = reference.softmax(x)
+    assert_same_bits(native.softmax(x)[0], result)
+    assert_same_bits(native.softmax_grad(grad, x, stats, exact), reference.softmax_grad(grad, x, stats, exact))
 
 
 SCALARS = {

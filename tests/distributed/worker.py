@@ -74,6 +74,7 @@ def _report(audit: Any, gradients: bool, parameters: bool, weights: list[Any]) -
     return {
         "multiplying": [str(finding) for finding in audit.findings if finding.known],
         "unknown": [finding.op for finding in audit.unknown],
+        "phases": {entry.phase for entry in audit.report.work},
         "gradients": gradients,
         "parameters": parameters,
         "weights": [weight.detach().clone() for weight in weights],

@@ -17,12 +17,23 @@ import mulfree
 from mulfree.replace import Scope, run
 
 pytest.importorskip("expecttest", reason="torch's database of operations needs it")
-from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
+from torch.testing._internal.common_methods_invocations import op_db
 
 SCOPE = Scope(mulfree.Policy.full())
 LEFT_OUT = ("masked.", "sparse.", "_refs.", "torch.ops.", "signal.", "jiterator", "ops.nvprims")
 """Parts of the database that are no calls of torch's functions by users."""
-RANDOM = ("dropout", "rrelu", "bernoulli", "rand", "normal", "uniform", "exponential", "empty", "new_empty", "multi_head")
+RANDOM = (
+    "dropout",
+    "rrelu",
+    "bernoulli",
+    "rand",
+    "normal",
+    "uniform",
+    "exponential",
+    "empty",
+    "new_empty",
+    "multi_head",
+)
 APART = {
     "histc", "remainder", "floor_divide", "div.floor_rounding", "div.trunc_rounding", "cumprod", "bilinear", "topk",
     "sort", "msort", "argsort", "kthvalue", "mode", "resize_", "resize_as_", "empty_like", "empty_strided", "median",
@@ -35,9 +46,7 @@ def _name(op: Any) -> str:
     return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else str(op.name)
 
 
-OPERATIONS = {
-    _name(op): op for op in op_db if torch.float32 in op.dtypes and not op.name.startswith(LEFT_OUT)
-}
+OPERATIONS = {_name(op): op for op in op_db if torch.float32 in op.dtypes and not op.name.startswith(LEFT_OUT)}
 
 
 def _fractions(outputs: Any) -> list[Tensor]:

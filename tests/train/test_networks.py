@@ -28,6 +28,11 @@ def test_schedules_agree() -> None:
     assert all(0.88 * a <= b <= a * (1 + 1e-6) for a, b in zip(ordinary, free, strict=True))
 
 
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="name must be one of standard, mulfree, got 'other'"):
+        networks.build("other", VisionTransformer(width=8, depth=1, heads=2), TrainingConfig(), 4)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("policy", ["full", "matmul", "standard"])
 def test_names(policy: networks.PolicyName) -> None:
     assert networks.names(policy)[0] == "standard"

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mulfree.convert.classes import scope_of, set_scope
+from mulfree.nn._base import PiecewiseAffine
 from mulfree.numerics import formats
 from mulfree.policy import Policy
 from mulfree.replace import Scope
@@ -139,7 +140,7 @@ def with_exact_derivatives(model: torch.nn.Module) -> torch.nn.Module:
         scope = scope_of(module)
         if scope is not None and scope.policy is not None:
             set_scope(module, Scope(_exact(scope.policy), scope.module))
-        if hasattr(module, "derivative"):
+        if isinstance(module, PiecewiseAffine):
             module.derivative = "exact"
     return twin
 

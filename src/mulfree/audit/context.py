@@ -54,7 +54,7 @@ class Audit(TorchDispatchMode):
             raise TypeError(f"audit: model must be a torch.nn.Module or None, got {type(model).__name__}")
         self._origins = Origins(model)
         self._outside = Outside(self._on_leaving, self._on_compiled)
-        self._threads = Threads(self)
+        self._threads = Threads(self, self._origins.callback)
         self._watching = False
         self._lock = threading.Lock()
         self._calls: Counter[tuple[str, Kind, Origin, str | None]] = Counter()

@@ -1,115 +1,99 @@
 """The work of one call of each of this library's operations, from its schema and shapes.
 
-The numbers follow the compositions of docs/spec.md, section 7. An exact derivative counts like the approximate one of
-the same operation: its slope is one sum of integers where the other is a product or quotient. Comparisons, roundings
-and negations count as nothing; clamping, a power of two as a factor and the order of sums change nothing.
+The numbers follow the compositions of docs/spec.md, sections 7 and 9. An exact derivative counts like the approximate
+one of the same operation: its slope is one sum of integers where the other is a product or quotient. Comparisons,
+selections, roundings and negations count as nothing; clamping, a power of two as a factor and the order of sums change
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, Final
 
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from mulfree.audit.entries import (
+    ADDITION,
+    AFFINE,
+    CENTERED,
+    ENTRIES,
+    MOMENTUM,
+    NESTEROV,
+    PARAMETERS,
+    PRODUCT,
+    ROWS,
+    SMOOTHED,
+    WEIGHT_DECAY,
+)
+from mulfree.audit.layers import LAYERS, Arguments, Formula
 from mulfree.audit.work import Work
+from mulfree.numerics.scalar import is_zero
 
-Arguments = Mapping[str, Any]
-
-
-def _w(products: int, quotients: int, additions: int, powers: int, logarithms: int, replaced: int) -> Work:
-    return Work(products, quotients, additions, powers, logarithms, replaced)
-
-
-# Work of one entry of the result: PAM, PAD, additions, exp2, log2; float operations replaced.
-_ENTRY: Final[Mapping[str, Work]] = {
-    "mul": _w(1, 0, 0, 0, 0, 1),
-    "mul_grad": _w(1, 0, 0, 0, 0, 1),
-    "div": _w(0, 1, 0, 0, 0, 1),
-    "div_grad_numerator": _w(0, 1, 0, 0, 0, 1),
-    "div_grad_denominator": _w(2, 1, 0, 0, 0, 3),
-    "exp2": _w(0, 0, 0, 1, 0, 1),
-    "exp2_grad": _w(2, 0, 0, 1, 0, 2),
-    "log2": _w(0, 0, 0, 0, 1, 1),
-    "log2_grad": _w(1, 1, 0, 0, 0, 2),
-    "exp": _w(1, 0, 0, 1, 0, 1),
-    "exp_grad": _w(4, 0, 0, 1, 0, 1),
-    "log": _w(0, 1, 0, 0, 1, 1),
-    "log_grad": _w(1, 2, 0, 0, 0, 1),
-    "sqrt": _w(0, 1, 0, 1, 1, 1),
-    "sqrt_grad": _w(3, 3, 0, 1, 1, 2),
-    "gelu": _w(5, 1, 2, 1, 0, 6),
-    "gelu_grad": _w(16, 2, 6, 2, 0, 15),
-    "dropout": _w(1, 0, 0, 0, 0, 1),
-}
-
-# Work of one entry of the input, and of one row.
-_ROWS: Final[Mapping[str, tuple[Work, Work]]] = {
-    "softmax": (_w(1, 1, 2, 1, 0, 2), Work()),
-    "softmax_grad": (_w(6, 2, 4, 2, 0, 2), Work()),
-    "log_softmax": (_w(1, 0, 3, 1, 0, 1), _w(0, 1, 1, 0, 1, 1)),
-    "log_softmax_grad": (_w(4, 0, 4, 2, 0, 2), _w(1, 2, 1, 0, 1, 0)),
-    "logsumexp": (_w(1, 0, 2, 1, 0, 1), _w(0, 1, 1, 0, 1, 1)),
-    "logsumexp_grad": (_w(4, 0, 2, 2, 0, 2), _w(1, 2, 1, 0, 1, 0)),
-    "cross_entropy": (_w(1, 0, 3, 1, 0, 1), _w(0, 1, 1, 0, 1, 1)),
-    "cross_entropy_grad": (_w(4, 0, 4, 2, 0, 2), _w(1, 2, 1, 0, 1, 0)),
-    "layer_norm": (_w(1, 1, 3, 0, 0, 2), _w(0, 3, 1, 1, 1, 3)),
-    "layer_norm_grad": (_w(4, 3, 7, 0, 0, 5), _w(3, 5, 0, 1, 1, 4)),
-}
-_SMOOTHED: Final = (_w(0, 0, 1, 0, 0, 0), _w(2, 0, 1, 0, 0, 2))  # a sum over the row, and two weighted terms
-_AFFINE: Final = {"layer_norm": _w(1, 0, 1, 0, 0, 1), "layer_norm_grad": _w(2, 0, 2, 0, 0, 2)}
-
-# Work of one entry of the parameters.
-_PARAMETER: Final[Mapping[str, Work]] = {"adamw_": _w(7, 4, 5, 1, 1, 11)}
-
-_PRODUCT: Final = _w(1, 0, 1, 0, 0, 1)
+_SELECTING: Final = (
+    "abs", "amax", "amin", "class_entries", "divide_gradient", "fmax", "fmin", "maximum", "minimum", "spread",
+)  # fmt: skip
+"""Operations that only look at their operands; derivatives that divide are operations of their own."""
 
 
-def _entries(work: Work) -> Callable[[Arguments, Any], Work]:
+def _entries(work: Work) -> Formula:
     return lambda arguments, result: work.times(_first(result).numel())
 
 
-def _rows(name: str) -> Callable[[Arguments, Any], Work]:
+def _rows(name: str) -> Formula:
     def work(arguments: Arguments, result: Any) -> Work:
         x = arguments["x"]
-        entry, row = _ROWS[name]
+        entry, row = ROWS[name]
         if arguments.get("label_smoothing"):
-            entry, row = entry + _SMOOTHED[0], row + _SMOOTHED[1]
-        if name in _AFFINE and arguments["weight"] is not None:
-            entry += _AFFINE[name]
-        width = prod(x.shape[-arguments["ndim"] :]) if "ndim" in arguments else x.shape[arguments.get("dim", -1)]
+            entry, row = entry + SMOOTHED[0], row + SMOOTHED[1]
+        if name in AFFINE and arguments["weight"] is not None:
+            entry += AFFINE[name]
+        shape = x.shape or (1,)  # a tensor without dimensions is a row of one
+        width = prod(shape[-arguments["ndim"] :]) if "ndim" in arguments else shape[arguments.get("dim", -1)]
         return entry.times(x.numel()) + row.times(x.numel() // max(width, 1))
 
     return work
 
 
-def _parameters(work: Work) -> Callable[[Arguments, Any], Work]:
-    return lambda arguments, result: work.times(sum(param.numel() for param in arguments["params"]))
+def _parameters(name: str) -> Formula:
+    def work(arguments: Arguments, result: Any) -> Work:
+        one = PARAMETERS[name]
+        if not is_zero(arguments.get("weight_decay", 0)):
+            one += WEIGHT_DECAY
+        if not is_zero(arguments.get("momentum", 0)):
+            one += MOMENTUM[name] + (NESTEROV if arguments.get("nesterov") else Work())
+        if arguments.get("grad_avgs"):
+            one += CENTERED
+        changed = arguments["averages"] if name == "moving_average_" else arguments["params"]
+        return one.times(sum(tensor.numel() for tensor in changed))
+
+    return work
 
 
 def _sum(arguments: Arguments, result: Any) -> Work:
-    return Work(additions=arguments["x"].numel())
+    return ADDITION.times(arguments["x"].numel())
 
 
 def _matmul(arguments: Arguments, result: Any) -> Work:
-    return _PRODUCT.times(result.numel() * arguments["a"].shape[-1])
+    return PRODUCT.times(result.numel() * arguments["a"].shape[-1])
 
 
 def _matmul_grad(arguments: Arguments, result: Any) -> Work:
-    return _PRODUCT.times(result.numel() * arguments["grad"].shape[-1])
+    return PRODUCT.times(result.numel() * arguments["grad"].shape[-1])
 
 
 def _linear(arguments: Arguments, result: Any) -> Work:
     bias = 0 if arguments["bias"] is None else result.numel()
-    return _PRODUCT.times(result.numel() * arguments["x"].shape[-1]) + Work(additions=bias)
+    return PRODUCT.times(result.numel() * arguments["x"].shape[-1]) + ADDITION.times(bias)
 
 
-_FORMULAS: Final[Mapping[str, Callable[[Arguments, Any], Work]]] = {
-    **{name: _entries(work) for name, work in _ENTRY.items()},
-    **{name: _rows(name) for name in _ROWS},
-    **{name: _parameters(work) for name, work in _PARAMETER.items()},
+_FORMULAS: Final[dict[str, Formula]] = {
+    **{name: _entries(work) for name, work in ENTRIES.items()},
+    **{name: _rows(name) for name in ROWS},
+    **{name: _parameters(name) for name in PARAMETERS},
+    **dict.fromkeys(_SELECTING, lambda arguments, result: Work()),
+    **LAYERS,
     "sum": _sum,
     "matmul": _matmul,
     "matmul_grad": _matmul_grad,

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-Listener = Callable[[str, tuple[Any, ...]], None]
-"""Gets the method's name and the positional arguments, the object first, before the call is made."""
+Listener = Callable[[str, tuple[Any, ...]], tuple[Any, ...] | None]
+"""Gets the method's name and the positional arguments, the object first, before the call is made; it may return others
+to take their place."""
 
 
 class Interception:
@@ -40,7 +41,7 @@ class Interception:
         @functools.wraps(original)
         def intercepted(*args: Any, **kwargs: Any) -> Any:
             for listener in self._listeners:
-                listener(self._name, args)
+                args = listener(self._name, args) or args
             return original(*args, **kwargs)
 
         setattr(self._owner, self._name, intercepted)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -36,7 +38,7 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.running: list[str] = []
-        self.in_optimizer = False
+        self.in_optimizer = self.in_callback = False
         self.newest_node = _next_node() - 1
         self.nodes = _Nodes()
 
@@ -127,6 +129,15 @@ class Origins:
         if self._thread.running:
             self._thread.running.pop()
 
+    @contextmanager
+    def callback(self) -> Iterator[None]:
+        """Within it, in this thread, what runs belongs to the communication between processes."""
+        outer, self._thread.in_callback = self._thread.in_callback, True
+        try:
+            yield
+        finally:
+            self._thread.in_callback = outer
+
     def of_call(self, frame: FrameType | None = None) -> Origin:
         """Origin of the operation that runs now; called by the dispatch mode."""
         frame = frame or sys._getframe(1)
@@ -143,6 +154,8 @@ class Origins:
             if not here.source:
                 here = Site(made_at or site(frame, within_backward=False).source, here.phase)
             phase = here.phase or "backward"
+        if thread.in_callback:
+            phase = "communication"
         newest = _next_node() - 1  # an operation runs just after its node was made, if one was
         if newest > thread.newest_node:
             thread.newest_node = newest

@@ -1,33 +1,27 @@
-"""The line of the user's code behind a call, found on Python's stack."""
+"""The line of the user's code behind a call, and what the frames above it tell."""
 
 from __future__ import annotations
 
 import re
-import sysconfig
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import torch
-
 from mulfree.audit.report import Phase
+from mulfree.catalog.sources import is_library, user_line
 
-_TORCH: Final = str(Path(torch.__file__).parent)
-_PACKAGE: Final = Path(__file__).parent.parent
-_STANDARD_LIBRARY: Final = sysconfig.get_path("stdlib")
+_PACKAGE: Final = str(Path(__file__).parent.parent)
 _AUDIT: Final = str(Path(__file__).parent)
-_PROGRAMS: Final = tuple(str(_PACKAGE / part) for part in ("models", "data", "train", "recipes", "analysis", "cli"))
-"""Floors of this package that use the library as anyone would."""
-_ENGINE: Final = str(Path("autograd", "graph.py"))
+_ENGINE: Final = str(Path("torch", "autograd", "graph.py"))
 _COMPILER: Final = str(Path("_dynamo", "eval_frame.py"))
 
 # Files of torch and this library whose work is a phase of its own.
 _PHASES: Final[tuple[tuple[re.Pattern[str], Phase], ...]] = (
     (re.compile(r"[/\\](?:clip_grad|clipping)\.py$"), "clipping"),
     (re.compile(r"[/\\](?:lr_scheduler|schedules)\.py$"), "schedule"),
-    (re.compile(r"[/\\]torch[/\\]distributed[/\\]|[/\\]optim[/\\]distributed\.py$"), "communication"),
+    (re.compile(r"[/\\]torch[/\\]distributed[/\\]|[/\\]mulfree[/\\]distributed\.py$"), "communication"),
 )
 
 
@@ -40,37 +34,23 @@ class Site:
 
 
 @lru_cache(maxsize=4096)
-def _is_library(filename: str) -> bool:
-    if filename.startswith(_STANDARD_LIBRARY) and "site-packages" not in filename:
-        return True
-    if filename.startswith(str(_PACKAGE)):
-        return not filename.startswith(_PROGRAMS)
-    return filename.startswith(("<frozen", _TORCH))
-
-
-@lru_cache(maxsize=4096)
 def _phase(filename: str) -> Phase | None:
     return next((phase for pattern, phase in _PHASES if pattern.search(filename)), None)
-
-
-@lru_cache(maxsize=4096)
-def _shorten(filename: str) -> str:
-    path = Path(filename)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename
 
 
 def site(frame: FrameType | None, within_backward: bool) -> Site:
     """The innermost frame of the user's code; in a backward pass only inside the engine's call."""
     phase: Phase | None = None
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if within_backward and filename.startswith(_TORCH) and filename.endswith(_ENGINE):
-            break
-        if not _is_library(filename):
-            return Site(f"{_shorten(filename)}:{frame.f_lineno}", phase)
+
+    def passing(filename: str) -> bool:
+        nonlocal phase
+        if within_backward and filename.endswith(_ENGINE):
+            return False
         phase = phase or _phase(filename)
-        frame = frame.f_back
-    return Site("", phase)
+        return True
+
+    source = user_line(frame, passing)
+    return Site(source, phase)
 
 
 def within_compiled(frame: FrameType | None) -> bool:
@@ -87,9 +67,9 @@ def called_by_library(frame: FrameType | None) -> bool:
     """True if this library made the call: its is the innermost frame outside torch, Python's own and the audit."""
     while frame is not None:
         filename = frame.f_code.co_filename
-        if filename.startswith(str(_PACKAGE)) and not filename.startswith(_AUDIT):
-            return _is_library(filename)
-        if not _is_library(filename):
+        if filename.startswith(_PACKAGE) and not filename.startswith(_AUDIT):
+            return is_library(filename)
+        if not is_library(filename):
             return False
         frame = frame.f_back
     return False

@@ -3,8 +3,9 @@
 Operations of PyTorch are seen while they run (``context``); arithmetic on Python floats is not. So the source of
 code that computes scalars (optimizers, schedules) is read: every ``*``, ``/``, ``**``, ``//``, ``%`` and ``@``, and
 every function of ``math`` that needs one, is a finding unless its operands are known to be whole numbers (``/`` is
-one even then), ``numerics.number.PA`` or, for ``*`` and ``%``, sequences. What is not known is a finding: the reader
-trusts annotations, which a type checker confirms, and guesses nothing.
+one even then), fractions, ``numerics.number.PA`` or, for ``*`` and ``%``, sequences. An operator with a tensor is an
+operation of PyTorch. What is not known is a finding: the reader trusts annotations, which a type checker confirms, and
+guesses nothing.
 """
 # A function here has a case for each form of the syntax tree.
 # ruff: noqa: PLR0911, PLR0912
@@ -12,22 +13,12 @@ trusts annotations, which a type checker confirms, and guesses nothing.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 
-
-class Kind(Enum):
-    """What is known of a value."""
-
-    INT = "a whole number"
-    INTS = "a sequence of whole numbers"
-    PA = "a PA number"
-    SEQUENCE = "a sequence"
-    UNKNOWN = "unknown"
-    OPEN = "not yet read"  # while the names of a scope are being settled: agrees with all
+from mulfree.audit.kinds import Kind, annotated, is_free, joined, of_operation
 
 
 @dataclass(frozen=True)
@@ -66,46 +57,14 @@ _INT_ATTRIBUTES = frozenset({"ndim", "itemsize", "word"})
 _INTS_ATTRIBUTES = frozenset({"shape"})
 _INTS_METHODS = frozenset({"stride", "as_integer_ratio"})
 _SAME_KIND_CALLS = frozenset({"min", "max", "sum", "abs"})
+_TENSOR_CALLS = frozenset(("sigmoid", "tanh", "tensor"))
 _MOST_ROUNDS = 20
-_SEQUENCE_NAMES = frozenset(["str", "bytes", "list", "tuple", "List", "Tuple", "Sequence"])
 
 
 def scalar_multiplications(*paths: Path) -> list[ScalarFinding]:
     """Findings in files of Python source and in all such files below folders."""
     files = [file for path in paths for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
     return [finding for file in files for finding in _Reader(file).findings()]
-
-
-def annotated(annotation: ast.expr | None) -> Kind:
-    """The kind that an annotation promises."""
-    match annotation:
-        case ast.Constant(value=str(text)):
-            return annotated(ast.parse(text, mode="eval").body)
-        case ast.Name(id="int" | "bool"):
-            return Kind.INT
-        case ast.Name(id="PA"):
-            return Kind.PA
-        case ast.Attribute(attr="Size"):
-            return Kind.INTS
-        case ast.Name(id=name) if name in _SEQUENCE_NAMES:
-            return Kind.SEQUENCE
-        case ast.Subscript(value=ast.Name(id="Final"), slice=inner):
-            return annotated(inner)
-        case ast.Subscript(value=ast.Name(id=name), slice=inner) if name in _SEQUENCE_NAMES | {"Iterable", "Iterator"}:
-            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            kinds = {annotated(part) for part in parts if not _is_ellipsis(part)}
-            return Kind.INTS if kinds == {Kind.INT} else Kind.SEQUENCE
-    return Kind.UNKNOWN
-
-
-def _is_ellipsis(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is ...
-
-
-def _joined(kinds: Iterable[Kind]) -> Kind:
-    """The one kind of several values."""
-    found = set(kinds) - {Kind.OPEN}
-    return found.pop() if len(found) == 1 else Kind.UNKNOWN if found else Kind.OPEN
 
 
 @lru_cache(maxsize=256)
@@ -122,7 +81,9 @@ class _Reader:
         self.source = file.read_text()
         self.tree = ast.parse(self.source, str(file))
         self.module: dict[str, Kind] = {}
+        self.submodules: dict[str, dict[str, Kind]] = {}
         self.attributes: dict[str, Kind] = {}
+        self.shadowed = _bound_names(self.tree)
         if imports:
             self._read_imports()
         for node in ast.walk(self.tree):
@@ -136,13 +97,18 @@ class _Reader:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
-                    for folder in self.file.resolve().parents:
-                        origin = folder / Path(*node.module.split(".")).with_suffix(".py")
-                        if origin.is_file():
-                            exports, own = _exports(origin), alias.asname or alias.name
-                            for suffix in ("", "()"):
-                                self.module[own + suffix] = exports.get(alias.name + suffix, Kind.UNKNOWN)
-                            break
+                    own = alias.asname or alias.name
+                    if origin := self._origin(node.module):
+                        exports = _exports(origin)
+                        for suffix in ("", "()"):
+                            self.module[own + suffix] = exports.get(alias.name + suffix, Kind.UNKNOWN)
+                    elif origin := self._origin(f"{node.module}.{alias.name}"):
+                        self.submodules[own] = _exports(origin)
+
+    def _origin(self, module: str) -> Path | None:
+        """The file of a module that lies in the same tree."""
+        path = Path(*module.split(".")).with_suffix(".py")
+        return next((folder / path for folder in self.file.resolve().parents if (folder / path).is_file()), None)
 
     def _read_attributes(self) -> None:
         """Attributes of ``self``: one kind for a name in the whole file."""
@@ -152,7 +118,7 @@ class _Reader:
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
                     found.setdefault(field.target.id, []).append(annotated(field.annotation))
             for method in (node for node in owner.body if isinstance(node, ast.FunctionDef)):
-                names = self._names(method, self.module)
+                names = self.module | self._names(method, self.module)
                 for node in ast.walk(method):
                     if isinstance(node, ast.Assign):
                         for target in node.targets:
@@ -160,7 +126,7 @@ class _Reader:
                                 found.setdefault(target.attr, []).append(self.kind(node.value, names))
                     elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Attribute):
                         found.setdefault(node.target.attr, []).append(annotated(node.annotation))
-        self.attributes = {name: _joined(kinds) for name, kinds in found.items()}
+        self.attributes = {name: joined(kinds) for name, kinds in found.items()}
 
     def findings(self) -> Iterator[ScalarFinding]:
         yield from self._inspect(self.tree, self.module)
@@ -179,10 +145,12 @@ class _Reader:
                 if type(op) not in _OPERATORS:
                     return None
                 a, b = self.kind(left, names), self.kind(right, names)
-                if _is_free(op, a, b):
+                if is_free(op, a, b) and not (isinstance(op, ast.Pow) and _is_negative(right)):
                     return None
                 return f"{_OPERATORS[type(op)]} of {a.value} and {b.value}"
-            case ast.Call(func=ast.Name(id=name), args=arguments) if name in _MULTIPLYING_CALLS:
+            case ast.Call(func=ast.Name(id="float"), args=[argument]) if self.kind(argument, names) is Kind.FRACTION:
+                return "float() divides a fraction"
+            case ast.Call(func=ast.Name(id=name), args=arguments) if name in _MULTIPLYING_CALLS - self.shadowed:
                 kinds = [self.kind(argument, names) for argument in arguments]
                 return None if set(kinds) == {Kind.INT} else f"{name}() of {' and '.join(kind.value for kind in kinds)}"
             case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr="prod"), args=[argument]):
@@ -208,15 +176,17 @@ class _Reader:
                 kind = annotated(scope.args.vararg.annotation)
                 arguments[scope.args.vararg.arg] = Kind.INTS if kind is Kind.INT else Kind.SEQUENCE
         nodes = list(_inside(scope))
-        bound = (
-            dict.fromkeys((name for node in nodes for name, _ in self._bindings(node, outer)), Kind.OPEN) | arguments
-        )
+        declared = {
+            name: kind for name, kind in (*arguments.items(), *_declarations(nodes)) if kind is not Kind.UNKNOWN
+        }
+        bound = dict.fromkeys((name for node in nodes for name, _ in self._bindings(node, outer)), Kind.OPEN)
+        bound |= arguments | declared
         for _ in range(_MOST_ROUNDS):  # until nothing new is learnt from names that depend on one another
             found = {name: [kind] for name, kind in arguments.items()}
             for node in nodes:
                 for name, kind in self._bindings(node, outer | bound):
                     found.setdefault(name, []).append(kind)
-            settled = {name: _joined(kinds) for name, kinds in found.items()}
+            settled = {name: joined(kinds) for name, kinds in found.items()} | declared
             if settled == bound:
                 return {name: Kind.UNKNOWN if kind is Kind.OPEN else kind for name, kind in bound.items()}
             bound = settled
@@ -232,7 +202,7 @@ class _Reader:
                 is_final = isinstance(annotation, ast.Name) and annotation.id == "Final"
                 yield name, self.kind(value, names) if is_final and value is not None else kind
             case ast.AugAssign(target=ast.Name(id=name), op=op, value=value):
-                yield name, self._of_operation(op, self.kind(node.target, names), self.kind(value, names))
+                yield name, of_operation(op, self.kind(node.target, names), self.kind(value, names))
             case ast.NamedExpr(target=ast.Name(id=name), value=value):
                 yield name, self.kind(value, names)
             case ast.For(target=target, iter=iterable) | ast.comprehension(target=target, iter=iterable):
@@ -246,7 +216,7 @@ class _Reader:
                 for part, element in zip(target.elts, value.elts, strict=True):
                     yield from self._unpacked(part, element, names)
             else:
-                kind = Kind.INT if self.kind(value, names) is Kind.INTS else Kind.UNKNOWN
+                kind = self._of_element(value, names)
                 yield from ((part.id, kind) for part in target.elts if isinstance(part, ast.Name))
 
     def _iterated(self, target: ast.expr, iterable: ast.expr, names: dict[str, Kind]) -> Iterator[tuple[str, Kind]]:
@@ -254,10 +224,22 @@ class _Reader:
             case ast.Call(func=ast.Name(id="enumerate"), args=[inner, *_]), ast.Tuple(elts=[ast.Name(id=name), rest]):
                 yield name, Kind.INT
                 yield from self._iterated(rest, inner, names)
+            case ast.Call(func=ast.Name(id="zip"), args=inner), ast.Tuple(elts=parts) if len(inner) == len(parts):
+                for part, along in zip(parts, inner, strict=True):
+                    yield from self._iterated(part, along, names)
             case _, ast.Name(id=name):
-                yield name, Kind.INT if self.kind(iterable, names) is Kind.INTS else Kind.UNKNOWN
+                yield name, self._of_element(iterable, names)
             case _, ast.Tuple(elts=parts):
                 yield from ((part.id, Kind.UNKNOWN) for part in parts if isinstance(part, ast.Name))
+
+    def _of_element(self, node: ast.expr, names: dict[str, Kind]) -> Kind:
+        """The kind that all elements of a sequence have."""
+        match node:
+            case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
+                return self.kind(element, names)
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                return joined(self.kind(element, names) for element in elements)
+        return Kind.INT if self.kind(node, names) is Kind.INTS else Kind.UNKNOWN
 
     def kind(self, node: ast.expr, names: dict[str, Kind]) -> Kind:
         """What is known of an expression."""
@@ -273,11 +255,11 @@ class _Reader:
             case ast.Compare():
                 return Kind.INT
             case ast.BoolOp(values=values):
-                return _joined(self.kind(value, names) for value in values)
+                return joined(self.kind(value, names) for value in values)
             case ast.IfExp(body=body, orelse=orelse):
-                return _joined([self.kind(body, names), self.kind(orelse, names)])
+                return joined([self.kind(body, names), self.kind(orelse, names)])
             case ast.BinOp(left=left, op=op, right=right):
-                return self._of_operation(op, self.kind(left, names), self.kind(right, names))
+                return of_operation(op, self.kind(left, names), self.kind(right, names))
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 whole = bool(elements) and all(self.kind(element, names) is Kind.INT for element in elements)
                 return Kind.INTS if whole else Kind.SEQUENCE
@@ -288,6 +270,8 @@ class _Reader:
                 return kind if isinstance(index, ast.Slice) else Kind.INT if kind is Kind.INTS else Kind.UNKNOWN
             case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in self.attributes:
                 return self.attributes[name]
+            case ast.Attribute(value=value, attr="mT") if self.kind(value, names) is Kind.TENSOR:
+                return Kind.TENSOR
             case ast.Attribute(attr=name):
                 return Kind.INT if name in _INT_ATTRIBUTES else Kind.INTS if name in _INTS_ATTRIBUTES else Kind.UNKNOWN
             case ast.Call(func=function, args=arguments):
@@ -298,6 +282,12 @@ class _Reader:
         match function:
             case ast.Name(id="PA") | ast.Attribute(value=ast.Name(id="PA")):
                 return Kind.PA
+            case ast.Name(id="Fraction"):
+                return Kind.FRACTION
+            case ast.Attribute(value=ast.Name(id="torch"), attr=name) if name in _TENSOR_CALLS:
+                return Kind.TENSOR
+            case ast.Attribute(value=ast.Name(id=module), attr=name) if module in self.submodules:
+                return self.submodules[module].get(f"{name}()", Kind.UNKNOWN)
             case ast.Name(id="range"):
                 return Kind.INTS
             case ast.Name(id=name) if name in _INT_CALLS:
@@ -310,7 +300,7 @@ class _Reader:
                 return Kind.INT if self.kind(arguments[0], names) is Kind.INTS else Kind.UNKNOWN
             case ast.Name(id=name) if name in _SAME_KIND_CALLS:
                 kinds = [self.kind(argument, names) for argument in arguments]
-                return Kind.INT if all(kind in (Kind.INT, Kind.INTS) for kind in kinds) else _joined(kinds)
+                return Kind.INT if all(kind in (Kind.INT, Kind.INTS) for kind in kinds) else joined(kinds)
             case ast.Name(id="list" | "tuple" | "sorted" | "reversed" | "set") if arguments:
                 kind = self.kind(arguments[0], names)
                 return kind if kind is Kind.INTS else Kind.SEQUENCE
@@ -326,30 +316,24 @@ class _Reader:
                 return Kind.PA
         return Kind.UNKNOWN
 
-    @staticmethod
-    def _of_operation(op: ast.operator, a: Kind, b: Kind) -> Kind:
-        if Kind.PA in (a, b):
-            return Kind.PA
-        if Kind.OPEN in (a, b):
-            return Kind.OPEN
-        if a is b is Kind.INT:
-            return Kind.UNKNOWN if isinstance(op, ast.Div) else Kind.INT
-        if isinstance(op, ast.Add | ast.Mult) and {a, b} <= {Kind.INTS, Kind.INT}:
-            return Kind.INTS
-        return Kind.SEQUENCE if Kind.SEQUENCE in (a, b) else Kind.UNKNOWN
+
+def _is_negative(node: ast.expr) -> bool:
+    """True for ``-n``: a power with such an exponent is a quotient."""
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
 
 
-def _is_free(op: ast.operator, a: Kind, b: Kind) -> bool:
-    sequences = (Kind.SEQUENCE, Kind.INTS)
-    if isinstance(op, ast.MatMult):
-        return False
-    if Kind.PA in (a, b):
-        return isinstance(op, ast.Mult | ast.Div | ast.Pow)
-    if isinstance(op, ast.Mult) and (a in sequences or b in sequences):
-        return True
-    if isinstance(op, ast.Mod) and a is Kind.SEQUENCE:
-        return True
-    return a is b is Kind.INT and not isinstance(op, ast.Div)
+def _bound_names(tree: ast.Module) -> frozenset[str]:
+    """Names that stand for something of the module, or of another, not for what Python means by them."""
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    imports = (node for node in tree.body if isinstance(node, ast.ImportFrom))
+    return frozenset(functions.union(alias.asname or alias.name for node in imports for alias in node.names))
+
+
+def _declarations(nodes: list[ast.AST]) -> Iterator[tuple[str, Kind]]:
+    """Names that are declared with a type: they keep it, whatever is assigned."""
+    for node in nodes:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, annotated(node.annotation)
 
 
 def _inside(scope: ast.AST) -> Iterator[ast.AST]:

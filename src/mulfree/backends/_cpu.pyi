@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+_Operand = tuple[int, tuple[int, ...], tuple[int, ...]]
+"""Address, sizes and strides of a tensor that broadcasts."""
+
 def targets() -> list[str]: ...
 def target() -> str: ...
 def choose(name: str, /) -> None: ...
@@ -9,14 +12,7 @@ def set_thread_team(team: int, /) -> None: ...
 def operations() -> list[str]: ...
 def flat(code: int, out: int, a: int, b: int, c: int, n: int, offset: int, threads: int, /) -> None: ...
 def broadcast(
-    code: int,
-    out: int,
-    operands: Sequence[int],
-    sizes: Sequence[int],
-    strides: Sequence[Sequence[int]],
-    offset: int,
-    threads: int,
-    /,
+    code: int, out: int, sizes: tuple[int, ...], operands: tuple[_Operand, ...], offset: int, threads: int, /
 ) -> None: ...
 def dropout(x: int, out: int, seed: int, n: int, first: int, threshold: int, scale: int, threads: int, /) -> None: ...
 def sum(x: int, out: int, outer: int, n: int, inner: int, threads: int, /) -> None: ...
@@ -30,6 +26,7 @@ def logsumexp(x: int, out: int, stats: int, rows: int, n: int, threads: int, /) 
 def logsumexp_grad(
     grad: int, x: int, stats: int, out: int, rows: int, n: int, exact: bool, threads: int, /
 ) -> None: ...
+def count_targets(target: int, rows: int, classes: int, ignore_index: int, /) -> int: ...
 def cross_entropy(
     x: int,
     target: int,
@@ -142,17 +139,18 @@ def moving_average(average: int, param: int, n: int, share: int, threads: int, /
 MAX_BATCH_DIMS: int
 
 def matmul(
-    left: tuple[int, int, int, list[int]],
-    right: tuple[int, int, int, list[int]],
-    slope: tuple[int, int, int, list[int]] | None,
+    left: _Operand,
+    right: _Operand,
+    slope: _Operand | tuple[()],
     out: int,
+    sizes: tuple[int, ...],
+    depth: int,
     bias: int,
-    sizes: Sequence[int],
-    batch_sizes: Sequence[int],
     format: int,
     mantissa_bits: int,
     offset: int,
     threads: int,
+    /,
 ) -> None: ...
 def repeat_tile(times: int) -> int: ...
 def take_tile_counts() -> tuple[int, int, int]: ...

@@ -213,6 +213,10 @@ class Backend(ABC):
         """``grad`` is ``(rows,)``."""
 
     @abstractmethod
+    def count_targets(self, target: Tensor, classes: int, ignore_index: int) -> int:
+        """How many entries of ``target`` (int64, ``(rows,)``) are not ``ignore_index``; -1 if one is no class."""
+
+    @abstractmethod
     def cross_entropy(
         self, x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:

@@ -28,16 +28,21 @@ RowGradKernel = Callable[[int, int, int, int, int, int, bool, int], None]
 
 def _elementwise(code: int, operands: tuple[Tensor, ...], offset: int = 0) -> Tensor:
     """Operation ``code`` on broadcast operands of any strides."""
-    views = torch.broadcast_tensors(*operands)
-    out = torch.empty(views[0].shape, dtype=torch.float32)
+    shape = operands[0].shape
+    for x in operands[1:]:
+        if x.shape != shape:
+            shape = torch.broadcast_tensors(*operands)[0].shape
+            break
+    out = _empty(*shape)
     kernels.broadcast(
-        code, out.data_ptr(), [x.data_ptr() for x in views], out.shape, [x.stride() for x in views], offset, threads()
+        code, out.data_ptr(), shape, tuple([(x.data_ptr(), x.shape, x.stride()) for x in operands]), offset, threads()
     )
     return out
 
 
 def _empty(*shape: int) -> Tensor:
-    return torch.empty(*shape, dtype=torch.float32)
+    """Sizes one by one: torch takes longer to read them from a tuple."""
+    return torch.empty(*shape, dtype=torch.float32) if shape else torch.empty((), dtype=torch.float32)
 
 
 def _address(x: Tensor | None) -> int:
@@ -109,8 +114,12 @@ class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
             result = self.sum(x.permute(*kept, *dims), tuple(range(len(kept), x.dim())))
             return result.view([1 if dim in dims else size for dim, size in enumerate(x.shape)]) if keepdim else result
         x = x.contiguous()
+        if len(dims) == x.dim():
+            out = _empty(*(1 for _ in dims if keepdim))
+            kernels.sum(x.data_ptr(), out.data_ptr(), 1, x.numel(), 1, threads())
+            return out
         before, reduced, after = x.shape[: dims[0]], x.shape[dims[0] : dims[-1] + 1], x.shape[dims[-1] + 1 :]
-        out = torch.empty((*before, *(1 for _ in reduced if keepdim), *after), dtype=torch.float32)
+        out = _empty(*before, *(1 for _ in reduced if keepdim), *after)
         outer, n, inner = prod(before), prod(reduced), prod(after)
         kernels.sum(x.data_ptr(), out.data_ptr(), outer, n, inner, threads())
         return out
@@ -149,6 +158,10 @@ class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
         out = torch.empty_like(x)
         kernel(grad.data_ptr(), x.data_ptr(), stats.data_ptr(), out.data_ptr(), rows, n, exact, threads())
         return out
+
+    def count_targets(self, target: Tensor, classes: int, ignore_index: int) -> int:
+        target = target.contiguous()
+        return kernels.count_targets(target.data_ptr(), target.numel(), classes, ignore_index)
 
     def cross_entropy(
         self, x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float

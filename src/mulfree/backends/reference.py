@@ -118,6 +118,10 @@ class ReferenceBackend(ReferenceConvolution, ReferenceOptimizers):
     def logsumexp_grad(self, grad: Tensor, x: Tensor, stats: Tensor, exact: bool) -> Tensor:
         return floats(rows.logsumexp_grad(words(grad)[:, None], words(x), words(stats), exact))
 
+    def count_targets(self, target: Tensor, classes: int, ignore_index: int) -> int:
+        kept = target[target != ignore_index]
+        return kept.numel() if bool(((kept >= 0) & (kept < classes)).all()) else -1
+
     def cross_entropy(
         self, x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Operations outside of ``aten``: this library's, and the collectives of ``torch.distributed``."""
+"""Operations outside of ``aten``: this library's, and those of ``torch.distributed``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ _REDUCTIONS: Final = names("""
 """)
 _ADDING: Final = names("sum min max band bor bxor")
 
+# Copies of fully sharded modules into and out of the buffers that are sent.
+_SHARDED: Final = names("all_gather_copy_in chunk_cat copy split_with_sizes_copy")
+
 _COLLECTIVES: Final = names("c10d _c10d_functional _c10d_functional_autograd")
 
 
@@ -41,8 +44,10 @@ def kind_elsewhere(func: torch._ops.OpOverload, arguments: Mapping[str, Any]) ->
         return Kind.PIECEWISE_AFFINE
     if func.namespace == "profiler":
         return Kind.FREE
+    name = func._schema.name.partition("::")[2].rstrip("_")
+    if func.namespace == "fsdp" and name in _SHARDED:
+        return Kind.FREE
     if func.namespace in _COLLECTIVES:
-        name = func._schema.name.partition("::")[2].rstrip("_")
         if name in _MESSAGES:
             return Kind.FREE
         if name in _REDUCTIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ def affinity(
     if not output.parent.is_dir():
         raise typer.BadParameter(f"no folder {output.parent}", param_hint="--output")
     torch.manual_seed(seed)
-    networks = {
+    networks: dict[str, tuple[Callable[[], torch.nn.Module], torch.Tensor]] = {
         "linear, GELU, layer norm, softmax": (lambda: small_network(seed), torch.randn(3, 2)),
         "Vision Transformer": (lambda: VisionTransformer(width=16, depth=1, heads=2), torch.rand(2, 1, 8, 8)),
     }

@@ -26,17 +26,19 @@ class Converted:
     _mulfree_rotary: bool
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        _, (_, *arguments), *state = super().__reduce_ex__(protocol)
+        reduced: Any = super().__reduce_ex__(protocol)
+        _, (_, *arguments), *state = reduced
         return (_rebuilt, (self._mulfree_original, self._mulfree_rotary, *arguments), *state)
 
 
-def _rebuilt(original: type[torch.nn.Module], is_rotary: bool, *arguments: Any) -> torch.nn.Module:
-    kind = _converted_class(original, is_rotary)
-    return kind.__new__(kind, *arguments)
+def _rebuilt(original: Any, is_rotary: bool, *arguments: Any) -> torch.nn.Module:
+    kind: Any = _converted_class(original, is_rotary)
+    module: torch.nn.Module = kind.__new__(kind, *arguments)
+    return module
 
 
 @functools.cache
-def _converted_class(original: type[torch.nn.Module], is_rotary: bool) -> type[torch.nn.Module]:
+def _converted_class(original: Any, is_rotary: bool) -> type[torch.nn.Module]:
     @functools.wraps(original.__call__)
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         return run(self.__dict__[_SCOPE], original.__call__, self, *args, **kwargs)
@@ -72,13 +74,15 @@ def original_class(module: torch.nn.Module) -> type[torch.nn.Module]:
 def set_scope(module: torch.nn.Module, scope: Scope) -> None:
     """Convert one module, or change the scope of a converted one."""
     if not isinstance(module, Converted):
-        module.__class__ = _converted_class(type(module), rotary.is_rotary(module))
+        original: Any = type(module)
+        module.__class__ = _converted_class(original, rotary.is_rotary(module))
     module.__dict__[_SCOPE] = scope
 
 
 def unset_scope(module: torch.nn.Module) -> None:
     """Give a converted module its original class back."""
     if isinstance(module, Converted):
-        module.__class__ = module._mulfree_original
+        original: Any = module._mulfree_original
+        module.__class__ = original
         del module.__dict__[_SCOPE]
         rotary.forget(module)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from mulfree.convert.classes import original_class, scope_of
-from mulfree.policy import Group, GroupName, Policy
+from mulfree.nn._base import PiecewiseAffine
+from mulfree.policy import Group, GroupName, Policy, Products
 
 _GROUP_OF_FILE: dict[str, tuple[GroupName, ...]] = {
     "linear": ("matmul",),
@@ -87,9 +88,7 @@ def summary(model: torch.nn.Module) -> Summary:
 def _row(name: str, module: torch.nn.Module) -> Row:
     scope = scope_of(module)
     kind = original_class(module)
-    own: Policy | None = (
-        module.policy() if hasattr(module, "policy") and kind.__module__.startswith("mulfree.") else None
-    )
+    own = module.policy() if isinstance(module, PiecewiseAffine) else None
     if own is None and scope is None:
         return Row(name, kind.__name__, "standard", "", "", "", "not converted")
     if own is None and scope is not None and scope.policy is None:
@@ -103,7 +102,7 @@ def _row(name: str, module: torch.nn.Module) -> Row:
 
 def _described(name: str, kind: type[torch.nn.Module], policy: Policy, note: str) -> Row:
     names = _groups(kind)
-    groups: list[Group] = [getattr(policy, group) for group in names]
+    groups: list[Group | Products] = [getattr(policy, group) for group in names]
     on = [group for group in groups if group.on]
     off = [group for group in names if not getattr(policy, group).on]
     arithmetic = "standard" if not on else "mixed" if off else "piecewise affine"

@@ -139,8 +139,8 @@ def prelu(input: Tensor, weight: Tensor, *, derivative: Derivative = "approximat
 
 def rrelu(
     input: Tensor,
-    lower: float = 1.0 / 8,
-    upper: float = 1.0 / 3,
+    lower: float = 0.125,
+    upper: float = 0.3333333333333333,
     training: bool = False,
     inplace: bool = False,
     *,

@@ -131,10 +131,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Dims = 2, **options: Unpack[ProductOpt
                 )
     free_a, free_b = ([i for i in range(x.dim()) if i not in taken] for x, taken in ((a, dims_a), (b, dims_b)))
     depth = math.prod(a.shape[i] for i in dims_a)
-    kept = [a.shape[i] for i in free_a], [b.shape[j] for j in free_b]
-    left = a.permute(*free_a, *dims_a).reshape(math.prod(kept[0]), depth)
-    right = b.permute(*dims_b, *free_b).reshape(depth, math.prod(kept[1]))
-    return matmul(left, right, **options).reshape([*kept[0], *kept[1]])
+    rows, columns = [a.shape[i] for i in free_a], [b.shape[j] for j in free_b]
+    left = a.permute(*free_a, *dims_a).reshape(math.prod(rows), depth)
+    right = b.permute(*dims_b, *free_b).reshape(depth, math.prod(columns))
+    return matmul(left, right, **options).reshape([*rows, *columns])
 
 
 def _tensordot_dims(a: Tensor, b: Tensor, dims: Dims) -> tuple[list[int], list[int]]:
@@ -146,11 +146,15 @@ def _tensordot_dims(a: Tensor, b: Tensor, dims: Dims) -> tuple[list[int], list[i
         return list(range(a.dim() - dims, a.dim())), list(range(dims))
     if len(dims) != 2 or len(dims[0]) != len(dims[1]):
         raise RuntimeError(f"tensordot(): dims must be a number or two lists of one length, got {dims}")
-    found = tuple([d % max(x.dim(), 1) for d in listed] for x, listed in ((a, dims[0]), (b, dims[1])))
+    found = _counted_from_front(a, dims[0]), _counted_from_front(b, dims[1])
     for x, listed, whole in zip((a, b), dims, found, strict=True):
         if len(set(whole)) != len(whole) or any(not -x.dim() <= d < x.dim() for d in listed):
             raise RuntimeError(f"tensordot(): dims {listed} are not different dimensions of {tuple(x.shape)}")
-    return found[0], found[1]
+    return found
+
+
+def _counted_from_front(x: Tensor, dims: Sequence[int]) -> list[int]:
+    return [d % max(x.dim(), 1) for d in dims]
 
 
 def multi_dot(tensors: Sequence[Tensor], **options: Unpack[ProductOptions]) -> Tensor:

@@ -14,7 +14,7 @@ Size = int | Sequence[int]
 
 
 def _per_dimension(name: str, argument: str, value: Size, dims: int, least: int) -> tuple[int, ...]:
-    values = (value,) if isinstance(value, int) else tuple(int(entry) for entry in value)
+    values: tuple[int, ...] = (value,) if isinstance(value, int) else tuple(int(entry) for entry in value)
     if len(values) == 1:
         values *= dims
     if len(values) != dims:
@@ -73,7 +73,7 @@ def _conv(
     x = input if input.dim() == dims + 2 else input.unsqueeze(0)
     size = []
     for dim in range(dims):
-        padded = x.shape[2 + dim] + before[dim] + after[dim]
+        padded: int = x.shape[2 + dim] + before[dim] + after[dim]
         reach = spread[dim] * (weight.shape[2 + dim] - 1) + 1
         if padded < reach or weight.shape[2 + dim] < 1:
             raise RuntimeError(

@@ -156,11 +156,16 @@ def _product(
         return mul(a, _arranged(right, others, result), **how), result
     sizes = dict(zip(labels, left.shape, strict=True)) | dict(zip(others, right.shape, strict=True))
     shape = [sizes[label] for label in result]
-    m, k, n = (math.prod(sizes[label] for label in group) for group in (rows, inner, columns))
+    m, k, n = (_entries(sizes, group) for group in (rows, inner, columns))
     outer = [sizes[label] for label in batch]
     a = _arranged(left, labels, (*batch, *rows, *inner)).reshape(*outer, m, k)
     b = _arranged(right, others, (*batch, *inner, *columns)).reshape(*outer, k, n)
     return matmul(a, b, **options).reshape(shape), result
+
+
+def _entries(sizes: dict[str, int], labels: Labels) -> int:
+    found: list[int] = [sizes[label] for label in labels]
+    return math.prod(found)
 
 
 def _arranged(x: Tensor, labels: Labels, wanted: Labels) -> Tensor:

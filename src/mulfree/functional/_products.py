@@ -29,16 +29,17 @@ def matmul(
         ``(*batch, m, n)`` without the dimensions that a one-dimensional operand lacks; half precision is
         rounded once, at the end.
     """
-    if input.dim() == 0 or other.dim() == 0:
+    left_dims, right_dims = input.dim(), other.dim()
+    if left_dims == 0 or right_dims == 0:
         raise RuntimeError(
-            f"matmul(): both arguments must have at least one dimension, got {input.dim()} and {other.dim()}"
+            f"matmul(): both arguments must have at least one dimension, got {left_dims} and {right_dims}"
         )
-    left = input.unsqueeze(0) if input.dim() == 1 else input
-    right = other.unsqueeze(1) if other.dim() == 1 else other
+    left = input.unsqueeze(0) if left_dims == 1 else input
+    right = other.unsqueeze(1) if right_dims == 1 else other
     result: Tensor = products.matmul(left, right, mantissa_bits, offset(compensation), *are_exact(derivative))
-    if input.dim() == 1:
+    if left_dims == 1:
         result = result.squeeze(-2)
-    return result.squeeze(-1) if other.dim() == 1 else result
+    return result.squeeze(-1) if right_dims == 1 else result
 
 
 def linear(

@@ -142,6 +142,7 @@ def layers(
     x: Tensor = given["data"] if packed else given["input"]
     dtype = check_float("recurrent layers", "data" if packed else "input", x)
     states = list(given["hx"]) if kind == LSTM else [given["hx"], given["hx"].detach()]
+    directions: int
     per_layer, directions = _parameters(kind, given)
     if packed:
         rows, sizes = x, tuple(given["batch_sizes"].tolist())
@@ -176,7 +177,8 @@ def layers(
 def _parameters(kind: int, given: dict[str, Any]) -> tuple[list[list[Tensor | None]], int]:
     """w_ih, w_hh, b_ih, b_hh, w_hr (None where there is none) of every layer and direction; directions."""
     params, directions = list(given["params"]), 2 if given["bidirectional"] else 1
-    count = given["num_layers"] * directions
+    stacked: int = given["num_layers"]
+    count = stacked * directions
     basic = 4 if given["has_biases"] else 2
     projected = kind == LSTM and len(params) == count * (basic + 1)
     if len(params) != count * (basic + projected):
@@ -217,7 +219,7 @@ def _direction(
     w_ih, w_hh, b_ih, b_hh, w_hr = weights
     assert w_ih is not None
     assert w_hh is not None
-    gates_of = CELLS[kind][1]
+    gates_of: int = CELLS[kind][1]
     cells = c0.shape[1]
     if w_ih.shape[0] != gates_of * cells or tuple(w_hh.shape) != (gates_of * cells, h0.shape[1]):
         raise RuntimeError(

@@ -57,7 +57,8 @@ class Phase:
 
     @property
     def taps(self) -> slice:
-        return slice(self.first_tap, self.first_tap + self.axis.taps * self.tap_step, self.tap_step)
+        count: int = self.axis.taps
+        return slice(self.first_tap, self.first_tap + count * self.tap_step, self.tap_step)
 
 
 def sliding(window: Window, size: Sequence[int], kernel: Sequence[int], positions: Sequence[int]) -> tuple[Axis, ...]:
@@ -79,8 +80,11 @@ def _phases(window: Window, dim: int, size: int, taps: int, positions: int) -> l
     """Position i and tap t meet the element e of the input for which ``e * stride - padding + t * dilation = i``.
     Taps for which there is no whole e are not part of the sum.
     """
-    stride, padding, dilation = window.stride[dim], window.padding[dim], window.dilation[dim]
-    tap_step = stride // gcd(stride, dilation)
+    stride: int = window.stride[dim]
+    padding: int = window.padding[dim]
+    dilation: int = window.dilation[dim]
+    shared: int = gcd(stride, dilation)
+    tap_step = stride // shared
     found = []
     for first in range(min(stride, positions)):
         count = -(-(positions - first) // stride)

@@ -5,6 +5,8 @@ Positions and weights of interpolation are such ratios: numbers of the architect
 
 from __future__ import annotations
 
+import math
+
 from mulfree.numerics import scalar
 from mulfree.numerics.formats import MANTISSA_BITS
 
@@ -30,6 +32,13 @@ def _quotient(numerator: int, denominator: int, shift: int) -> tuple[int, int, i
     divisor = denominator << max(0, -shift)
     quotient, rest = divmod(numerator << max(0, shift), divisor)
     return quotient, rest << 1, divisor
+
+
+def value(numerator: int, denominator: int) -> float:
+    """numerator / denominator rounded half-even to binary64; the denominator is positive."""
+    quotient, power = rounded(abs(numerator), denominator, DOUBLE)
+    magnitude = math.ldexp(float(quotient), 1 - power.bit_length())
+    return -magnitude if numerator < 0 else magnitude
 
 
 def word(numerator: int, denominator: int) -> int:

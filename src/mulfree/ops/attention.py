@@ -132,7 +132,9 @@ class _Attention:
         if self.how.threshold == DROP_ALL:
             return torch.zeros_like(x)
         queries, keys = self.shape
-        first = (heads.start * queries + rows.start) * keys
+        head: int = heads.start
+        row: int = rows.start
+        first = (head * queries + row) * keys
         return self.backend.dropout(x, self.seed, self.how.threshold, self.how.kept_scale, first)
 
     def product(self, a: Tensor, b: Tensor, offset: int) -> Tensor:

@@ -136,7 +136,8 @@ def _weight(
 
 def _weight_fake(dense: Tensor, x: Tensor, *settings: Any) -> Tensor:
     _check("convolution_weight", x, dense, None, settings[5])
-    return x.new_empty((dense.shape[1], x.shape[1] // settings[3], *settings[4]))
+    groups: int = settings[3]
+    return x.new_empty((dense.shape[1], x.shape[1] // groups, *settings[4]))
 
 
 def _weight_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -71,7 +71,7 @@ class _Broadcast(torch.autograd.Function):
         return x.expand(shape)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return sum_to(grad, ctx.saved_tensors[0]), None
 
 
@@ -79,5 +79,5 @@ def broadcast(x: Tensor, shape: torch.Size) -> Tensor:
     """``x`` expanded to ``shape``."""
     if x.shape == shape or not (x.requires_grad and torch.is_grad_enabled()):
         return x.expand(shape)
-    result: Tensor = _Broadcast.apply(x, shape)
+    result: Tensor = _Broadcast.apply(x, shape)  # type: ignore[no-untyped-call]
     return result

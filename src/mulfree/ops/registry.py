@@ -73,6 +73,7 @@ def define(
     torch.library.register_autograd(f"mulfree::{name}", derivative, setup_context=setup, lib=library)
     registered = getattr(torch.ops.mulfree, name).default
     differentiable = _direct_function(name, kernel, setup, derivative)
+    tensors = slice(1 + max(i for i, x in enumerate(registered._schema.arguments) if "Tensor" in str(x.type)))
 
     def call(*args: Any) -> Any:
         if forward_ad._current_level >= 0:
@@ -86,7 +87,7 @@ def define(
             or not _PLAIN.issuperset(map(type, args))
         ):
             return registered(*args)
-        if _is_grad_enabled() and _any_requires_grad(*args):
+        if _is_grad_enabled() and _any_requires_grad(*args[tensors]):
             return differentiable(*args)
         return kernel(*args)
 

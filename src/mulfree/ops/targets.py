@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import check_float
 from mulfree.ops.registry import define
 
@@ -37,20 +38,14 @@ def count_targets(operation: str, target: Tensor, classes: int, ignore_index: in
     Raises:
         IndexError: one of them is no class.
     """
-    if not target.numel():
-        return 0
-    low, high = map(int, torch.aminmax(target))
-    if low >= 0 and high < classes and not low <= ignore_index <= high:
-        return target.numel()
-    kept = target[target != ignore_index]
-    if kept.numel():
-        for end in map(int, torch.aminmax(kept)):
-            if not 0 <= end < classes:
-                raise IndexError(
-                    f"{operation}(): 'target' must hold classes 0 to {classes - 1} or ignore_index "
-                    f"{ignore_index}, got {end}"
-                )
-    return kept.numel()
+    count = for_tensor(target).count_targets(target, classes, ignore_index)
+    if count < 0:
+        wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))][0]
+        raise IndexError(
+            f"{operation}(): 'target' must hold classes 0 to {classes - 1} or ignore_index {ignore_index}, "
+            f"got {int(wrong)}"
+        )
+    return count
 
 
 def _entries(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:

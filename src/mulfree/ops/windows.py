@@ -7,6 +7,7 @@ each position, over the windows that contain it, which are a range again (spec 7
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -127,9 +128,8 @@ def _window_sum(x: Tensor, starts: Sequence[int], stops: Sequence[int], sizes: S
     dtype = check_float("window_sum", "input", x)
     backend, ranges, dim = for_tensor(x), _split(starts, stops, sizes), x.dim() - len(sizes)
     x = x.float()
-    terms = 1
-    for r in ranges:
-        terms *= r.width
+    widths: list[int] = [r.width for r in ranges]
+    terms = math.prod(widths)
     if x.numel() == 0 or terms == 0 or 0 in sizes:
         return torch.zeros((*x.shape[:dim], *sizes), dtype=dtype, device=x.device)
     if all(r == Ranges((0,), (size,)) for r, size in zip(ranges, x.shape[dim:], strict=True)):

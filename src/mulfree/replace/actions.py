@@ -17,12 +17,12 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves
 
 from mulfree.catalog import CONDITIONAL, FREE
+from mulfree.catalog.sources import user_line
 from mulfree.policy import Policy
 from mulfree.replace.bodies import body_of
 from mulfree.replace.free import FREE_CALLS, NOT_FREE
 from mulfree.replace.rules import RULES, Rule
 from mulfree.replace.rules._schema import is_dispatcher_form, translated
-from mulfree.replace.sources import user_line
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
@@ -31,6 +31,8 @@ Action = Callable[[TorchFunctionMode, Arguments, Keywords], Any]
 
 _DEEPEST = 8
 """Nested calls of one composition; more is taken for a function that only comes back to itself."""
+
+_OPERATORS = frozenset({"add", "sub", "rsub", "mul", "div", "floor_divide", "pow", "matmul"})
 
 _DUNDERS = {"truediv": "div", "div": "div", "floordiv": "floor_divide", "mod": "remainder"}
 
@@ -91,7 +93,19 @@ def _replaced(function: Function, name: str, rule: Rule, policy: Policy) -> Acti
         result = apply(policy, *args, **kwargs)
         return result if out is None else _written(result, out)
 
-    return action
+    return _outspoken(action) if name in _OPERATORS else action
+
+
+def _outspoken(action: Action) -> Action:
+    """A TypeError within an operator would become Python's "unsupported operand type(s)", without the reason."""
+
+    def outspoken(mode: TorchFunctionMode, args: Arguments, kwargs: Keywords) -> Any:
+        try:
+            return action(mode, args, kwargs)
+        except TypeError as error:
+            raise RuntimeError(str(error)) from error
+
+    return outspoken
 
 
 def _takes_floats(args: Arguments, kwargs: Keywords) -> bool:

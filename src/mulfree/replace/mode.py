@@ -71,16 +71,17 @@ class _Current(threading.local):
 
 
 _current = _Current()
+_compiler = torch._C._dynamo.eval_frame.get_eval_frame_callback
 _stack_size = torch._C._len_torch_function_stack
 _stack_at = torch._C._get_function_stack_at
 
 
 def _active() -> Replacing | None:
     """This thread's mode, if it is in place: torch takes it away while one of its calls is served."""
-    mode = _current.mode
+    mode: Replacing | None = _current.mode
     if mode is not None:
         for i in range(_stack_size()):
-            if _stack_at(i) is mode:
+            if bool(_stack_at(i) is mode):
                 return mode
     return None
 
@@ -99,6 +100,8 @@ def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any
             mode.scope = outer
     if scope._actions is None:
         return function(*args, **kwargs)
+    if _compiler() is not None:
+        function = torch.compiler.disable(function)
     before, mode = _current.mode, Replacing(scope)
     _current.mode = mode
     try:
@@ -106,3 +109,7 @@ def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any
             return function(*args, **kwargs)
     finally:
         _current.mode = before
+
+
+# torch.compile shall call it and not look inside: its tracer follows the mode for some of torch's functions only.
+run._torchdynamo_disable = True  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from mulfree.policy import Group, Policy
 from mulfree.train.config import PolicyName, TrainingConfig
 
 NetworkName = Literal["standard", "mulfree"]
+NAMES: tuple[NetworkName, ...] = get_args(NetworkName)
 
 
 class Schedule(Protocol):
@@ -55,7 +56,13 @@ def label(name: NetworkName, policy: PolicyName) -> str:
 
 
 def build(name: NetworkName, initial: nn.Module, config: TrainingConfig, steps_per_epoch: int) -> Network:
-    """Network ``name`` with a copy of the weights of ``initial``."""
+    """Network ``name`` with a copy of the weights of ``initial``.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in NAMES:
+        raise ValueError(f"name must be one of {', '.join(NAMES)}, got {name!r}")
     model = copy.deepcopy(initial)
     warmup, total = config.warmup_epochs * steps_per_epoch, config.epochs * steps_per_epoch
     warmup = min(warmup, total - 1)

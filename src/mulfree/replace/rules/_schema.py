@@ -42,10 +42,10 @@ def translated(apply: Callable[..., Any], function: Callable[..., Any], name: st
     if not isinstance(function, torch._ops.OpOverload):
         packet = getattr(torch.ops.aten, name)
         function = getattr(packet, packet.overloads()[0])
-    names = [argument.name for argument in function._schema.arguments]  # type: ignore[attr-defined]
+    names: list[str] = [argument.name for argument in function._schema.arguments]  # type: ignore[attr-defined]
 
     def call(policy: Policy, *args: Any, **kwargs: Any) -> Any:
-        given = dict(zip(names, args, strict=False)) | kwargs
+        given: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs
         translation = {_RENAMED.get(key, key): value for key, value in given.items() if key not in _DROPPED}
         if isinstance(translation.get("reduction"), int):
             translation["reduction"] = _REDUCTIONS[translation["reduction"]]

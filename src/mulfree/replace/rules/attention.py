@@ -27,7 +27,7 @@ def _in_plain_torch(
         repeats = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
     width = query.new_full((), float(query.shape[-1]))
-    scores = query @ key.mT
+    scores: Tensor = query @ key.mT
     scores = scores / width.sqrt() if scale is None else scores * scale
     mask = attn_mask
     if is_causal:
@@ -43,4 +43,5 @@ def _in_plain_torch(
 @rule("scaled_dot_product_attention", groups=("matmul", "softmax"), composition=_in_plain_torch)
 def _attention(policy: Policy, *args: Any, **kwargs: Any) -> Tensor:
     options = product_options(policy) | {"softmax_derivative": policy.softmax.derivative}
-    return MF.scaled_dot_product_attention(*args, **kwargs, **options)
+    result: Tensor = MF.scaled_dot_product_attention(*args, **(kwargs | options))
+    return result

@@ -8,13 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mulfree.numerics import ratios
 from mulfree.policy import Policy
 from mulfree.replace.rules._rule import rule
 
 
 def _spaced(start: Fraction, step: Fraction, count: int, dtype: torch.dtype | None, **kwargs: Any) -> Tensor:
-    values = [float(start + step * i) for i in range(count)]
+    values = [_nearest(start + step * i) for i in range(count)]
     return torch.tensor(values, dtype=dtype or torch.get_default_dtype(), **kwargs)
+
+
+def _nearest(number: Fraction) -> float:
+    return ratios.value(number.numerator, number.denominator)
 
 
 def _creation_options(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +36,7 @@ def _arange(policy: Policy, *args: Any, dtype: torch.dtype | None = None, **kwar
     if all(isinstance(x, int) for x in bounds) and not (options.get("requires_grad") or dtype is torch.bool):
         whole = torch.arange(*bounds, dtype=torch.int64, **options)
         return whole if dtype is None else whole.to(dtype)
-    first, last, width = map(Fraction, bounds)
+    first, last, width = (Fraction(x) for x in bounds)
     return _spaced(first, width, max(0, -((first - last) // width)), dtype, **options)
 
 

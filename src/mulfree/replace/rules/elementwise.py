@@ -99,8 +99,9 @@ def _several(function: Callable[..., Tensor], *, closed: bool = False) -> None:
     rule(function.__name__, closed=closed)(apply)
 
 
-for _function in (MF.addcmul, MF.addcdiv, MF.lerp, MF.hypot, MF.logaddexp, MF.logaddexp2):
-    _several(_function, closed=_function is MF.addcmul)
+_several(MF.addcmul, closed=True)
+for _joining in (MF.addcdiv, MF.lerp, MF.hypot, MF.logaddexp, MF.logaddexp2):
+    _several(_joining)
 
 
 def _extremum(function: Callable[..., Tensor], whole: Callable[..., Tensor] | None, *names: str) -> None:

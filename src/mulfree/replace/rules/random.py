@@ -14,6 +14,7 @@ from mulfree.replace.rules._rule import rule
 
 _WORD_BITS = 24
 """Random bits of a number: as many as a float32 mantissa holds."""
+_WORD_UNIT = float.fromhex("0x1p-24")
 _NORMAL_TERMS = 12
 
 
@@ -23,7 +24,7 @@ def _fractions(shape: Any, dtype: torch.dtype | None, **options: Any) -> Tensor:
     for name in ("layout", "memory_format", "pin_memory"):
         options.pop(name, None)
     words = torch.randint(1 << _WORD_BITS, tuple(shape), **options).to(torch.float32)
-    return MF.mul(words, 2.0**-_WORD_BITS).to(dtype or torch.get_default_dtype()).requires_grad_(requires_grad)
+    return MF.mul(words, _WORD_UNIT).to(dtype or torch.get_default_dtype()).requires_grad_(requires_grad)
 
 
 def _normal(shape: Any, dtype: torch.dtype | None, **options: Any) -> Tensor:
@@ -72,7 +73,9 @@ def _normal_of(policy: Policy, input: Any, *args: Any, **options: Any) -> Tensor
     """``Tensor.normal_(mean, std)``, or ``torch.normal(mean, std, size)`` with numbers or tensors."""
     # In place the first argument is the tensor to fill, else the mean.
     fills = isinstance(input, Tensor) and (len(args) == 2 or not (args or isinstance(options.get("std"), Tensor)))
-    mean, std = (*args, *(0.0, 1.0)[len(args) :])[:2] if fills else (input, args[0] if args else options.pop("std", 1.0))
+    mean, std = (
+        (*args, *(0.0, 1.0)[len(args) :])[:2] if fills else (input, args[0] if args else options.pop("std", 1.0))
+    )
     mean, std = options.pop("mean", mean), options.pop("std", std)
     like = input if fills else next((x for x in (mean, std) if isinstance(x, Tensor)), None)
     if like is None:
@@ -82,7 +85,8 @@ def _normal_of(policy: Policy, input: Any, *args: Any, **options: Any) -> Tensor
         shapes = [x.shape for x in (mean, std) if isinstance(x, Tensor)]
         shape = torch.broadcast_shapes(input.shape, *shapes) if fills else torch.broadcast_shapes(*shapes)
         noise = _normal(shape, **_as(like, options))
-    return MF.mul(noise, std) + mean
+    result: Tensor = MF.mul(noise, std) + mean
+    return result
 
 
 @rule("uniform")
@@ -90,7 +94,8 @@ def _uniform(policy: Policy, input: Tensor, *bounds: float, **options: Any) -> T
     """``Tensor.uniform_``."""
     low, high = (*bounds, *(0.0, 1.0)[len(bounds) :])
     low, high = options.pop("from", low), options.pop("to", high)
-    return MF.mul(_fractions(input.shape, **_as(input, options)), difference(high, low)) + low
+    result: Tensor = MF.mul(_fractions(input.shape, **_as(input, options)), difference(high, low)) + low
+    return result
 
 
 @rule("exponential")

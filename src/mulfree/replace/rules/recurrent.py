@@ -17,9 +17,7 @@ def _recurrent(name: str) -> None:
         options = product_options(policy) | {"cell_derivative": policy.activation.derivative}
         return function(*args, **kwargs, **options)
 
-    rule(
-        name, groups=("matmul", "activation", "elementwise"), composition=getattr(_recurrent_plain, name)
-    )(apply)
+    rule(name, groups=("matmul", "activation", "elementwise"), composition=getattr(_recurrent_plain, name))(apply)
 
 
 for _name in ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"):
