@@ -94,3 +94,27 @@ def test_callbacks_in_threads_of_the_communication_are_followed(method: str) -> 
     assert (finding.op, finding.phase, finding.multiplications) == ("aten::mul.Tensor", "communication", 3)
     assert "test_distributed.py" in finding.source
     assert "then" in vars(torch._C.Future)
+
+
+class _Waiting(nn.Module):
+    """Gives a callback to a future that another thread completes later."""
+
+    def __init__(self, future: Future[Tensor]) -> None:
+        super().__init__()
+        self.future = future
+
+    def forward(self) -> None:
+        self.future.then(lambda finished: finished.value() * 0.5)
+
+
+def test_a_callback_belongs_to_the_module_that_gave_it() -> None:
+    future: Future[Tensor] = Future()
+    model = nn.Sequential()
+    model.add_module("waiting", _Waiting(future))
+    with audit(model) as found:
+        model.waiting()
+        thread = threading.Thread(target=lambda: future.set_result(torch.ones(3)))
+        thread.start()
+        thread.join()
+    (finding,) = found.findings
+    assert (finding.module, finding.phase) == ("waiting", "communication")

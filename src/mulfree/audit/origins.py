@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -38,7 +38,8 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.running: list[str] = []
-        self.in_optimizer = self.in_callback = False
+        self.in_optimizer = False
+        self.callback_of: str | None = None  # the module that gave the callback that runs
         self.newest_node = _next_node() - 1
         self.nodes = _Nodes()
 
@@ -129,14 +130,27 @@ class Origins:
         if self._thread.running:
             self._thread.running.pop()
 
-    @contextmanager
-    def callback(self) -> Iterator[None]:
-        """Within it, in this thread, what runs belongs to the communication between processes."""
-        outer, self._thread.in_callback = self._thread.in_callback, True
-        try:
-            yield
-        finally:
-            self._thread.in_callback = outer
+    def callback(self) -> Callable[[], AbstractContextManager[None]]:
+        """What to enter around a callback that is given now, in whichever thread it will run: there, what runs belongs
+        to the communication between processes and to the module that gave the callback."""
+        giver = self._module_now()
+
+        @contextmanager
+        def entered() -> Iterator[None]:
+            thread = self._thread
+            outer, thread.callback_of = thread.callback_of, giver
+            try:
+                yield
+            finally:
+                thread.callback_of = outer
+
+        return entered
+
+    def _module_now(self) -> str:
+        running, node = self._thread.running, torch._C._current_autograd_node()
+        if running:
+            return running[-1]
+        return "" if node is None else self._of_node(node)[0]
 
     def of_call(self, frame: FrameType | None = None) -> Origin:
         """Origin of the operation that runs now; called by the dispatch mode."""
@@ -154,8 +168,8 @@ class Origins:
             if not here.source:
                 here = Site(made_at or site(frame, within_backward=False).source, here.phase)
             phase = here.phase or "backward"
-        if thread.in_callback:
-            phase = "communication"
+        if thread.callback_of is not None:
+            module, phase = thread.callback_of, "communication"
         newest = _next_node() - 1  # an operation runs just after its node was made, if one was
         if newest > thread.newest_node:
             thread.newest_node = newest

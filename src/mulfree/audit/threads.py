@@ -31,10 +31,12 @@ _CALLBACKS: Final = tuple(Interception(torch._C.Future, name) for name in ("then
 class Threads:
     """Enters ``mode`` in every thread started, and every callback of a future given, between ``start`` and ``stop``."""
 
-    def __init__(self, mode: TorchDispatchMode, callback: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, mode: TorchDispatchMode, callback: Callable[[], Callable[[], AbstractContextManager[None]]]
+    ) -> None:
         """
         Args:
-            callback: is entered around callbacks.
+            callback: called when a callback is given; what it returns is entered around the callback.
         """
         self._mode, self._callback = mode, callback
         self._previous: Any = None
@@ -52,10 +54,11 @@ class Threads:
 
     def _given(self, _name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
         future, callback, *rest = args
+        entered = self._callback()
 
         @functools.wraps(callback)
         def followed(*values: Any) -> Any:
-            with self._callback():
+            with entered():
                 if self._mode in _get_current_dispatch_mode_stack():
                     return callback(*values)
                 _push_mode(self._mode)
