@@ -151,6 +151,8 @@ def rrelu(
     The slope is (lower + upper) / 2, or in training ``lower + mul(u, upper - lower)`` with u from 23 random bits of
     torch's default generator; they are not the numbers that torch's rrelu would take.
     """
+    if not lower <= upper:
+        raise RuntimeError(f"rrelu(): 'upper' must be at least 'lower' {lower}, got {upper}")
     x = widened("rrelu", _given(input, inplace))
     if training:
         digits = torch.randint(1 << 23, x.shape, dtype=torch.int32, device=x.device)

@@ -97,6 +97,11 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None, **options: Unpac
 
     ``dim`` is that of the three components: the first of size 3 if None, as in ``torch.cross``.
     """
+    if input.dim() != other.dim():
+        raise RuntimeError(
+            f"cross(): 'input' and 'other' must have as many dimensions, got {tuple(input.shape)} and "
+            f"{tuple(other.shape)}"
+        )
     shape = torch.broadcast_shapes(input.shape, other.shape)
     if dim is None:
         if 3 not in shape:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mulfree.functional._elementwise import div
 from mulfree.functional._options import Derivative, whole_dims
 from mulfree.ops import reductions
+from mulfree.ops.checks import check_float
 
 Dims = int | tuple[int, ...] | list[int] | None
 
@@ -43,5 +44,6 @@ def mean(
     """
     if dtype is not None:
         input = input.to(dtype)
+    check_float("mean", "input", input)
     count = math.prod([input.shape[d] for d in whole_dims(dim, input.dim())])
     return div(sum(input, dim, keepdim), float(count), derivative=derivative)

@@ -125,6 +125,8 @@ def _takes_floats(args: Arguments, kwargs: Keywords) -> bool:
 def _written(result: Any, out: Any) -> Tensor:
     if not (isinstance(out, Tensor) and isinstance(result, Tensor)):
         raise NotImplementedError("out= is supported for a single tensor only")
+    if not torch.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(f"result type {result.dtype} can't be cast to {out.dtype} of 'out'")
     if out.shape != result.shape:
         out.resize_(result.shape)
     return out.copy_(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +17,13 @@ from mulfree.replace.rules._rule import rule
 def _spaced(start: Fraction, step: Fraction, count: int, dtype: torch.dtype | None, **kwargs: Any) -> Tensor:
     values = [_nearest(start + step * i) for i in range(count)]
     return torch.tensor(values, dtype=dtype or torch.get_default_dtype(), **kwargs)
+
+
+def _fraction(function: str, name: str, number: Any) -> Fraction:
+    value = number.item() if isinstance(number, Tensor) else number
+    if not math.isfinite(value):
+        raise RuntimeError(f"{function}(): '{name}' must be finite, got {value}")
+    return Fraction(value)
 
 
 def _nearest(number: Fraction) -> float:
@@ -36,13 +44,19 @@ def _arange(policy: Policy, *args: Any, dtype: torch.dtype | None = None, **kwar
     if all(isinstance(x, int) for x in bounds) and not (options.get("requires_grad") or dtype is torch.bool):
         whole = torch.arange(*bounds, dtype=torch.int64, **options)
         return whole if dtype is None else whole.to(dtype)
-    first, last, width = (Fraction(x) for x in bounds)
+    first, last, width = (
+        _fraction("arange", name, x) for name, x in zip(("start", "end", "step"), bounds, strict=True)
+    )
+    if width == 0 or (first != last and (width > 0) != (last > first)):
+        raise RuntimeError(f"arange(): 'step' must lead from {bounds[0]} to {bounds[1]}, got {bounds[2]}")
     return _spaced(first, width, max(0, -((first - last) // width)), dtype, **options)
 
 
 @rule("linspace")
 def _linspace(policy: Policy, start: Any, end: Any, steps: int, *, dtype: Any = None, **kwargs: Any) -> Tensor:
-    first, last = (Fraction(x.item() if isinstance(x, Tensor) else x) for x in (start, end))
+    if steps < 0:
+        raise RuntimeError(f"linspace(): 'steps' must not be negative, got {steps}")
+    first, last = (_fraction("linspace", name, x) for name, x in (("start", start), ("end", end)))
     width = (last - first) / (steps - 1) if steps > 1 else Fraction(0)
     return _spaced(first, width, steps, dtype, **_creation_options(kwargs))
 

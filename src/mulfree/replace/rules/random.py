@@ -35,6 +35,11 @@ def _normal(shape: Any, dtype: torch.dtype | None, **options: Any) -> Tensor:
     return result.to(dtype or torch.get_default_dtype()).requires_grad_(requires_grad)
 
 
+def _require(fine: bool, function: str, name: str, expected: str, got: Any) -> None:
+    if not fine:
+        raise RuntimeError(f"{function}(): '{name}' must be {expected}, got {got}")
+
+
 def _shape(size: tuple[Any, ...], options: dict[str, Any]) -> tuple[int, ...]:
     given = options.pop("size", None)
     if given is None:
@@ -77,6 +82,8 @@ def _normal_of(policy: Policy, input: Any, *args: Any, **options: Any) -> Tensor
         (*args, *(0.0, 1.0)[len(args) :])[:2] if fills else (input, args[0] if args else options.pop("std", 1.0))
     )
     mean, std = options.pop("mean", mean), options.pop("std", std)
+    if not isinstance(std, Tensor):
+        _require(std >= 0, "normal", "std", "at least 0", std)
     like = input if fills else next((x for x in (mean, std) if isinstance(x, Tensor)), None)
     if like is None:
         shape = _shape(args[1:], options)
@@ -94,6 +101,7 @@ def _uniform(policy: Policy, input: Tensor, *bounds: float, **options: Any) -> T
     """``Tensor.uniform_``."""
     low, high = (*bounds, *(0.0, 1.0)[len(bounds) :])
     low, high = options.pop("from", low), options.pop("to", high)
+    _require(low <= high, "uniform_", "to", f"at least {low}", high)
     result: Tensor = MF.mul(_fractions(input.shape, **_as(input, options)), difference(high, low)) + low
     return result
 
@@ -101,6 +109,7 @@ def _uniform(policy: Policy, input: Tensor, *bounds: float, **options: Any) -> T
 @rule("exponential")
 def _exponential(policy: Policy, input: Tensor, lambd: float = 1.0, **options: Any) -> Tensor:
     """``Tensor.exponential_``: ``div(-log(1 - u), lambd)``."""
+    _require(lambd > 0, "exponential_", "lambd", "positive", lambd)
     return MF.div(-MF.log(1 - _fractions(input.shape, **_as(input, options))), lambd)
 
 
