@@ -212,3 +212,21 @@ def test_nested_scopes_and_the_way_out_of_them() -> None:
     assert same_bits(last, first)
     assert torch.equal(inner, torch.mul(X, Y))
     assert torch.equal(X * Y, torch.mul(X, Y))
+
+
+def test_what_computes_nothing_is_left_alone() -> None:
+    def checked() -> Tensor:
+        torch._assert(X.shape[0] == 3, "rows")
+        return X
+
+    assert replaced(checked) is X
+    with pytest.raises(AssertionError, match="rows"):
+        replaced(lambda: torch._assert(X.shape[0] == 4, "rows"))
+
+
+def test_compositions_in_plain_torch() -> None:
+    assert same_bits(replaced(lambda: torch.linalg.vecdot(X, Y)), MF.sum(MF.mul(X, Y), -1))
+    assert same_bits(replaced(lambda: torch.logit(Y / 4)), MF.log(MF.div(Y / 4, 1 - Y / 4)))
+    assert same_bits(replaced(lambda: torch.linalg.matrix_norm(X)), MF.vector_norm(X, 2, (0, 1)))
+    in_place = replaced(lambda: Y.clone().ldexp_(torch.tensor(2)))
+    assert same_bits(in_place, MF.mul(Y, 4.0))

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from mulfree.analysis.affinity import Moved, is_piecewise_affine, slice_along
 from mulfree.analysis.affinity_plot import save_slice, small_network
+from mulfree.cli.screen import screen
 from mulfree.convert import convert
 from mulfree.models.vit import VisionTransformer
 
@@ -43,7 +43,7 @@ def affinity(
         share = slice_along(model, inputs, moved=moved, step_bits=1, seed=seed).share
         verdict = is_piecewise_affine(model, inputs, moved=moved, seeds=(seed,))
         table.add_row(name, arithmetic, moved, f"{100 * share:.0f} %", "yes" if verdict else "no")
-    console = Console()
+    console = screen()
     console.print(table)
     save_slice(output, seed)
     console.print(f"Wrote {output}")

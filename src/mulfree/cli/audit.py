@@ -7,10 +7,11 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from mulfree.audit.instructions import TargetReport, inspect_library, kernel_library
 from mulfree.cli.errors import BAD_OPTION, FAILED, reported
+from mulfree.cli.screen import screen
 from mulfree.cli.script import run
 from mulfree.train import OutputError
 
@@ -28,7 +29,7 @@ def audit(
     html: Annotated[Path | None, typer.Option("--html", help="Write the script's report as an HTML page.")] = None,
 ) -> None:
     """Find multiplications; exit code 1 if there are any, else the script's own."""
-    console = Console()
+    console = screen()
     if kernels == bool(script):
         _refuse("give either a script or --kernels")
     if kernels and (json or html):
@@ -115,7 +116,7 @@ def _running_target() -> str:
 def _kernel_table(report: TargetReport) -> Table:
     """Instructions of each kernel of one target, those it is made of included."""
     kinds = [*sorted(set(report.classes) - {"other"}), "other"]
-    table = Table("kernel", *kinds, title=f"Kernels of {report.target}", title_justify="left")
+    table = Table(Column("kernel", no_wrap=True), *kinds, title=f"Kernels of {report.target}", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for kernel, classes in sorted(report.kernels.items()):

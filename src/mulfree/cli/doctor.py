@@ -7,16 +7,16 @@ import platform
 import shutil
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from mulfree.audit.disassembly import objdump
 from mulfree.backends import select
+from mulfree.cli.screen import screen
 
 
 def doctor() -> None:
     """Show versions, the backend and its instruction set, threads, and hints."""
-    console = Console()
+    console = screen()
     table = Table(show_header=False)
     for name in ("mulfree", "torch", "numpy", "scikit-learn", "matplotlib"):
         table.add_row(name, _version(name))

@@ -51,11 +51,11 @@ def pairwise_distance(
     ``sqrt(sum(mul(d, d)))`` for p = 2; for other p ``exp2(div(log2(sum(pow(|d|, p))), p))``.
 
     Raises:
-        ValueError: ``p`` is negative.
+        NotImplementedError: ``p`` is negative.
     """
     is_exact(derivative)
     if not p >= 0:
-        raise ValueError(f"pairwise_distance(): p must not be negative, got {p}")
+        raise NotImplementedError(f"pairwise_distance(): p must not be negative, got {p}")
     dtype, (a, b) = widened("pairwise_distance", x1=x1, x2=x2)
     shape = torch.broadcast_shapes(a.shape, b.shape)
     d = expanded(a, shape) - expanded(b, shape) + eps

@@ -1,8 +1,8 @@
 """From a torch function and a policy to what happens when a converted module calls the function.
 
-In this order: a rule takes its place; it is free of multiplications and stays; it is a Python function of torch,
-whose body runs under the mode; or it multiplies and has no piecewise affine form, which is an error unless the
-policy allows it.
+In this order: a rule takes its place; it is free of multiplications and stays; it is a composition, written here or the
+body of a Python function of torch, that runs under the mode; or it multiplies and has no piecewise affine form, which
+is an error unless the policy allows it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mulfree.replace.bodies import body_of
 from mulfree.replace.free import FREE_CALLS, NOT_FREE
 from mulfree.replace.rules import RULES, Rule
 from mulfree.replace.rules._schema import is_dispatcher_form, translated
+from mulfree.replace.rules.compositions import COMPOSITIONS
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
@@ -63,7 +64,8 @@ def action_for(function: Function, policy: Policy) -> Action | None:
     name, in_place = plain_name(function)
     if policy.is_standard or policy.allows(name):
         return None
-    for known in (name, name.removeprefix("special_"), name.removeprefix("linalg_")):
+    names = (name, name.removeprefix("special_"), name.removeprefix("linalg_"))
+    for known in names:
         if known in RULES:
             replaced = _replaced(function, known, RULES[known], policy)
             return _in_place(replaced, function) if replaced and in_place else replaced
@@ -71,6 +73,10 @@ def action_for(function: Function, policy: Policy) -> Action | None:
         return _conditional(function, name)
     if name not in NOT_FREE and (name in FREE or name in FREE_CALLS or function.__name__ in FREE_CALLS):
         return None
+    written = next((COMPOSITIONS[known] for known in names if known in COMPOSITIONS), None)
+    if written is not None:
+        composed = _composed(written, _unsupported(function, name))
+        return _in_place(composed, function) if in_place else composed
     body = body_of(function)
     return _unsupported(function, name) if body is None else _composed(body, _unsupported(function, name))
 

@@ -22,8 +22,9 @@ _NAMES: Final = """
     is_mkldnn max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_unpool1d max_unpool2d max_unpool3d
     unravel_index masked_fill index_fill scatter_add scatter_add_ cumsum bincount embedding
     one_hot flatten unflatten unfold fold relu relu_ threshold threshold_ dropout_ fill_ zero_ logical_and
-    logical_or logical_not logical_xor vander_ clone contiguous _assert_async _unwrap_batched _add_batch_dim
-    _remove_batch_dim
+    logical_or logical_not logical_xor vander_ clone contiguous _assert _assert_async _unwrap_batched _add_batch_dim
+    _remove_batch_dim _is_view const_data_ptr __long__ __nonzero__ xpu ipu mtia sym_float sym_int sym_ite
+    sym_max sym_min sym_not sym_sum _sym_int
 """
 
 FREE_CALLS: Final = frozenset(_NAMES.split())
