@@ -47,11 +47,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Rival:
-    """A call that does the same work with multiplications; ``target`` is the least ratio of speeds asked for."""
+    """A call that does the same work with multiplications; ``target`` is the least ratio of speeds asked for.
+
+    A ``bound`` is no rival but what the instructions of ours allow: the ratio is our share of it.
+    """
 
     name: str
     run: Call
     target: float | None
+    bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,8 +188,10 @@ def evaluate(group: str, case: Case, budget: Budget) -> Iterator[Result]:
     for rival, timing in zip(case.rivals, theirs, strict=True):
         yield compare(rival.name, timing, rival.target)
     if case.best_target is not None:
-        names = "/".join(rival.name for rival in case.rivals)
-        yield compare(f"best of {names}", min(theirs, key=lambda timing: timing.median), case.best_target)
+        others = [(rival.name, timing) for rival, timing in zip(case.rivals, theirs, strict=True) if not rival.bound]
+        names = "/".join(name for name, _ in others)
+        fastest = min((timing for _, timing in others), key=lambda timing: timing.median)
+        yield compare(f"best of {names}", fastest, case.best_target)
 
 
 def require_same_bits(name: str, actual: Tensor, expected: Tensor) -> None:

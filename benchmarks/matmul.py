@@ -47,6 +47,13 @@ def _gradients(context: Context, *shape: int) -> Tensor:
     return values
 
 
+def _training(context: Context, *shape: int) -> Tensor:
+    """As in training (``python -m benchmarks.operands``): half zeros, of ReLU or a mask, the rest normal numbers, each
+    row with a log-normal factor around 2^-18."""
+    scale = torch.exp2(context.normal(*shape[:-1], 1) * 2 - 18)
+    return _half_zeros(context, *shape) * scale
+
+
 @dataclass(frozen=True)
 class _Data:
     """A kind of operands and the targets against torch and against the better of torch and NumPy (AVX-512)."""
@@ -57,11 +64,14 @@ class _Data:
     best_target: float | None
 
 
+TRAINING = _Data("as in training", _training, 1.4, 1.2)
+GRADIENTS = _Data("gradient-like", _gradients, 0.7, None)
 KINDS = (
     _Data("normal", _normal, 1.4, 1.2),
     _Data("half zeros", _half_zeros, 1.4, 1.2),
+    TRAINING,
     _Data("2^-70..2^70", _log_uniform, 0.7, None),
-    _Data("gradient-like", _gradients, 0.7, None),
+    GRADIENTS,
 )
 
 
@@ -91,9 +101,21 @@ def _verify_product(a: Tensor, b: Tensor, with_numpy: bool) -> None:
         require_close("numpy.matmul beside torch.matmul", theirs, real, scale * rounding)
 
 
+def _bare_loop(products: int, threads: int) -> list[Rival]:
+    """The kernels' fast loop repeated for so many products on one tile of operands, as long as each thread would: what
+    the instructions allow. Nothing without kernels."""
+    if find_spec("mulfree.backends._cpu") is None:
+        return []
+    from mulfree.backends.native import kernels
+
+    times = max(1, products // (kernels.repeat_tile(1) * threads))
+    return [Rival("bare loop", lambda: kernels.repeat_tile(times), None, bound=True)]
+
+
 def _product(context: Context, a: Tensor, b: Tensor, work: str, data: _Data, target: float) -> Case:
     flat = a.dim() == 2
     rivals = [Rival("torch", lambda: torch.matmul(a, b), context.target(avx512=target, avx2=0.7))]
+    rivals += _bare_loop(a.shape[:-2].numel() * a.shape[-2] * a.shape[-1] * b.shape[-1], context.threads)
     if flat:
         left, right = a.numpy(), b.numpy()
         rivals.append(Rival("numpy", lambda: np.matmul(left, right), None))
@@ -131,9 +153,10 @@ def backward(context: Context) -> Iterator[Case]:
     for shape in ((1024, 1024, 1024), (4096, 512, 512)):
         m, k, n = _scale(context, shape)
         a, b = context.normal(m, k).requires_grad_(), context.normal(k, n).requires_grad_()
-        grad = _gradients(context, m, n)
-        for derivative in DERIVATIVES:
-            yield _backward_case(context, a, b, grad, derivative)
+        for data in (TRAINING, GRADIENTS):
+            grad = data.make(context, m, n)
+            for derivative in DERIVATIVES:
+                yield _backward_case(context, a, b, grad, data.name, derivative)
 
 
 def rates(context: Context) -> Iterator[Case]:
@@ -166,7 +189,7 @@ def rates(context: Context) -> Iterator[Case]:
         torch.set_num_threads(context.threads)
 
 
-def _backward_case(context: Context, a: Tensor, b: Tensor, grad: Tensor, derivative: MF.Derivative) -> Case:
+def _backward_case(context: Context, a: Tensor, b: Tensor, grad: Tensor, data: str, derivative: MF.Derivative) -> Case:
     ours, theirs = MF.matmul(a, b, derivative=derivative), torch.matmul(a, b)
 
     def verify() -> None:
@@ -182,7 +205,7 @@ def _backward_case(context: Context, a: Tensor, b: Tensor, grad: Tensor, derivat
 
     return Case(
         work=f"matmul backward {a.shape[0]}x{a.shape[1]}x{b.shape[1]}, {derivative}",
-        data="gradient-like",
+        data=data,
         ours=lambda: torch.autograd.grad(ours, (a, b), grad, retain_graph=True),
         rivals=(
             Rival(

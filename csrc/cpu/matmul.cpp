@@ -1,6 +1,8 @@
 // Matrix products: batches, and which way each product takes.
 #include "matmul.hpp"
 
+#include <algorithm>
+
 #include "float_environment.hpp"
 #include "product.hpp"
 #include "skinny.hpp"
@@ -27,6 +29,17 @@ void fill_empty(const MatmulProblem& problem, float* out) {
     }
 }
 
+// The same products with the operands exchanged, which is as good where there is one column: its entries lie in memory
+// like those of one row.
+MatmulProblem with_one_row(const MatmulProblem& problem) {
+  MatmulProblem turned = problem;
+  turned.left = {problem.right.data, problem.right.column_stride, problem.right.row_stride};
+  turned.right = {problem.left.data, problem.left.column_stride, problem.left.row_stride};
+  std::swap(turned.rows, turned.columns);
+  std::swap_ranges(turned.left_strides, turned.left_strides + kMaxBatchDims, turned.right_strides);
+  return turned;
+}
+
 void run_one(const MatmulProblem& problem, std::int64_t index, int threads) {
   const Format format = problem.format;
   const Matrix left = problem.left.shifted(batch_offset(problem, problem.left_strides, index), format);
@@ -50,8 +63,10 @@ bool is_small(const MatmulProblem& problem, std::int64_t batch) {
   return products < 1 << 16;
 }
 
-void matmul(const MatmulProblem& problem) {
+void matmul(const MatmulProblem& given) {
   FloatEnvironment environment;
+  const bool turn = given.columns == 1 && given.rows > 1 && !given.slope.data && !given.bias;
+  const MatmulProblem problem = turn ? with_one_row(given) : given;
   std::int64_t batch = 1;
   for (int d = 0; d < problem.batch_dims; ++d) batch *= problem.batch_sizes[d];
   if (batch == 0 || problem.rows == 0 || problem.columns == 0) return;

@@ -277,7 +277,8 @@ def multi_margin_loss(
     if input.dim() == 0:
         input = input.reshape(1)
     dtype = _checked("multi_margin_loss", input, weight)
-    x, indices = _index_rows("multi_margin_loss", input, target)
+    single = input.dim() == 1 and target.shape == (1,)  # torch takes it for ()
+    x, indices = _index_rows("multi_margin_loss", input, target.reshape(()) if single else target)
     own = class_entries(x, indices, _NOTHING)[0]
     hinges = (expanded((margin - own).unsqueeze(1), x.shape) + x).clamp(min=0)
     is_own = torch.arange(x.shape[1], device=x.device) == indices.unsqueeze(1)

@@ -49,7 +49,8 @@ def _arange(policy: Policy, *args: Any, dtype: torch.dtype | None = None, **kwar
     )
     if width == 0 or (first != last and (width > 0) != (last > first)):
         raise RuntimeError(f"arange(): 'step' must lead from {bounds[0]} to {bounds[1]}, got {bounds[2]}")
-    return _spaced(first, width, max(0, -((first - last) // width)), dtype, **options)
+    count = math.ceil(_nearest(Fraction(bounds[1] - bounds[0]) / width))  # as torch, by the rounded quotient
+    return _spaced(first, width, count, dtype, **options)
 
 
 @rule("linspace")
@@ -64,7 +65,7 @@ def _linspace(policy: Policy, start: Any, end: Any, steps: int, *, dtype: Any = 
 @rule("histc", closed=True)
 def _histc(policy: Policy, input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     low, high = (Fraction(x) for x in (min, max))
-    if low == high:
+    if low == high and input.numel():
         low, high = (Fraction(x.item()) for x in torch.aminmax(input))
     if low == high:
         low, high = low - 1, high + 1

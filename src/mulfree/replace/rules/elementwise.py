@@ -141,7 +141,8 @@ def _median(policy: Policy, input: Tensor, *args: Any, **kwargs: Any) -> Any:
 @rule("clamp", "clip", closed=True)
 def _clamp(policy: Policy, input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        return MF.clamp(input, min, max)
+        input, *bounds = promoted(input, *(x for x in (min, max) if x is not None))
+        return MF.clamp(input, None if min is None else bounds[0], None if max is None else bounds[-1])
     return torch.clamp(input, min, max)
 
 
@@ -190,7 +191,7 @@ def _sums_only(name: str, position: int, *own: str) -> None:
 
 _sums_only("scatter_reduce", 4, "sum")
 _sums_only("index_reduce", 4)
-_sums_only("segment_reduce", 1, "sum")
+_sums_only("segment_reduce", 1)
 
 
 @rule("index_add", closed=True)
