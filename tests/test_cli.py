@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from typer.testing import CliRunner
 from mulfree.audit import disassembly
 from mulfree.audit.instructions import TargetReport, Violation
 from mulfree.cli import app
-from mulfree.train import loop
+from mulfree.train import Trainer
+from tests.tiny_recipe import TINY
 
 runner = CliRunner()
 
@@ -24,51 +27,102 @@ def _message(*arguments: str, code: int) -> str:
     return result.output
 
 
-def test_train_digits(tmp_path: Path) -> None:
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return str(path)
+
+
+def test_train(tmp_path: Path, tiny: str) -> None:
+    out = tmp_path / "out"
     output = _message(
-        "train", "digits", "--policy", "standard", "--epochs", "1", "--batch-size", "400", "--output-dir",
-        str(tmp_path / "out"), code=0,
+        "train", tiny, "--compare", "standard", "--epochs", "1", "--batch-size", "4", "--derivative",
+        "softmax=exact", "--set", "schedule.warmup_steps=0", "--set", 'optimizer.kind="sgd"', "--output-dir", str(out),
+        code=0,
     )  # fmt: skip
-    assert "test accuracy" in output
-    assert str(tmp_path / "out" / "curves.png") in output.replace("\n", "")
+    assert "accuracy" in output
+    assert "time ratio" in output
+    assert {path.name for path in out.iterdir()} == {"standard-seed0", "full_softmax-exact-seed0", "comparison.png"}
+    assert str(out / "comparison.png") in output.replace("\n", "")
+    again = _message("evaluate", str(out / "full_softmax-exact-seed0"), "--checkpoint", "best", code=0)
+    assert "accuracy" in again
+    listed = json.loads(_message("runs", str(out), "--json", code=0))
+    assert [(run["run"], run["status"], run["steps"]) for run in listed] == [
+        ("full_softmax-exact-seed0", "complete", 6),
+        ("standard-seed0", "complete", 6),
+    ]
+    assert "complete" in _message("runs", str(out), code=0)
+
+
+def test_evaluate_gives_the_result_of_the_training(tmp_path: Path, tiny: str) -> None:
+    out = tmp_path / "out"
+    _message("train", tiny, "--output-dir", str(out), code=0)
+    run = out / "full-seed0"
+    _message("evaluate", str(run), code=0)
+    scores = json.loads((run / "evaluation-last.json").read_text())["scores"]
+    assert scores == json.loads((run / "result.json").read_text())["scores"]
+    assert "no folder of a run" in _message("evaluate", str(out), code=1)
+
+
+def test_runs_need_a_folder(tmp_path: Path) -> None:
+    assert "no folder" in _message("runs", str(tmp_path / "missing"), code=2)
+
+
+def test_list_of_recipes() -> None:
+    assert "digits" in _message("train", "--list", code=0)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "0"], "epochs must be at least 1"),
-        (["--batch-size", "5000"], "batch_size must be at most 1433"),
-        (["--lr", "-1"], "lr must be positive"),
+        (["--epochs", "0"], "one of epochs and steps must be positive"),
+        (["--batch-size", "5000"], "task.batch_size must be at most 24"),
+        (["--lr", "-1"], "optimizer.lr: input should be greater than 0"),
         (["--device", "abacus"], "abacus"),
         (["--policy", "none"], "policy"),
         (["--seeds", "many"], "seeds"),
+        (["--seeds", "0"], "seeds must be at least 1"),
+        (["--threads", "0"], "threads must be at least 1"),
+        (["--derivative", "softmax"], "expected NAME=VALUE"),
+        (["--derivative", "softmax=true"], "arithmetic.derivative.softmax"),
+        (["--set", "training.epoch=3"], "training.epoch is no setting"),
+        (["--mantissa-bits", "24"], "arithmetic.mantissa_bits"),
+        (["--compare", "all"], "training.compare"),
     ],
 )
-def test_bad_options(options: list[str], message: str, tmp_path: Path) -> None:
-    assert message in _message("train", "digits", "--output-dir", str(tmp_path / "out"), *options, code=2)
-    assert list(tmp_path.iterdir()) == []
+def test_bad_options(options: list[str], message: str, tmp_path: Path, tiny: str) -> None:
+    assert message in _message("train", tiny, "--output-dir", str(tmp_path / "out"), *options, code=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 
 
-def test_unusable_folder(tmp_path: Path) -> None:
+def test_no_recipe(tmp_path: Path) -> None:
+    assert "no recipe 'figures'" in _message("train", "figures", code=2)
+    assert "cannot read the recipe" in _message("train", str(tmp_path / "missing.toml"), code=2)
+    assert "--resume needs --output-dir" in _message("train", "digits", "--resume", code=2)
+
+
+def test_unusable_folder(tmp_path: Path, tiny: str) -> None:
     (tmp_path / "file").write_text("")
-    output = _message("train", "digits", "--output-dir", str(tmp_path / "file"), code=1)
+    output = _message("train", tiny, "--output-dir", str(tmp_path / "file"), code=1)
     assert "cannot write to the output folder" in output
 
 
-def test_diverging_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "train_step", lambda *_: float("inf"))
-    output = _message("train", "digits", "--policy", "standard", "--output-dir", str(tmp_path / "out"), code=1)
+def test_diverging_loss(tmp_path: Path, tiny: str) -> None:
+    output = _message("train", tiny, "--lr", "1e38", "--epochs", "9", "--output-dir", str(tmp_path / "out"), code=1)
     assert "try a lower learning rate" in output
-    assert list(tmp_path.iterdir()) == []
 
 
-def test_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> float:
-        raise KeyboardInterrupt
+def test_interruption(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Trainer._one
 
-    monkeypatch.setattr(loop, "train_step", interrupt)
-    output = _message("train", "digits", "--policy", "standard", "--output-dir", str(tmp_path / "out"), code=130)
-    assert "interrupted" in output
+    def interrupted(self: Trainer, *arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_one", interrupted)
+    output = _message("train", tiny, "--output-dir", str(tmp_path / "out"), code=130)
+    assert "stopped after step 1 of 9; --resume goes on from there" in output
 
 
 def _script(folder: Path, text: str) -> str:

@@ -19,6 +19,25 @@ if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
 
 
+def sum_hook(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Future[Tensor]:  # type: ignore[name-defined]
+    """Communication hook of ``DistributedDataParallel``: gradients become their sum over the processes.
+
+    For losses whose division by the size of the whole batch is in the gradient that enters them. With two processes
+    the sum is the same, bit for bit, as if one process had computed both parts one after the other; with more its order
+    is that of the communication.
+
+    Args:
+        group: the processes; None for all. What ``register_comm_hook`` got as its state.
+        bucket: gradients.
+    """
+    future: Future[list[Tensor]] = dist.all_reduce(bucket.buffer(), group=group, async_op=True).get_future()
+    return future.then(_first)
+
+
+def _first(done: Future[list[Tensor]]) -> Tensor:
+    return done.value()[0]
+
+
 def average_hook(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Future[Tensor]:  # type: ignore[name-defined]
     """Communication hook of ``DistributedDataParallel``: gradients become ``div(sum over processes, processes)``.
 

@@ -1,4 +1,4 @@
-"""A run small enough for the reference backend: few images, a narrow network."""
+"""Trainings of the tiny recipe."""
 
 from __future__ import annotations
 
@@ -7,33 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.progress import Progress
 
-from mulfree.data import Digits, Split, load_digits
-from mulfree.models import VisionTransformer
-from mulfree.train import Summary, TrainingConfig, digits, train_digits
+from mulfree.recipes import Comparison, Options, changed, parse, train_recipe
+from mulfree.train.loop import Step
+from tests.tiny_recipe import TINY
 
-Run = Callable[..., Summary]
+Run = Callable[..., Comparison]
 
 
-def _first(split: Split, count: int) -> Split:
-    return Split(split.images[:count], split.labels[:count], split.indices[:count])
+class Silent:
+    """A screen that remembers warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def begin(self, label: str, seed: int, done: int, total: int) -> Callable[[Step, str], None]:
+        return lambda step, status: None
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``run(**options)`` trains in ``tmp_path / "out"`` and returns the summary."""
-    whole = load_digits()
-    few = Digits(train=_first(whole.train, 24), test=_first(whole.test, 12))
-    monkeypatch.setattr(digits, "load_digits", lambda: few)
-    monkeypatch.setattr(
-        digits,
-        "model",
-        lambda config: VisionTransformer(width=8, depth=1, heads=2, dropout=config.dropout, patch_size=4),
-    )
+def silent() -> Silent:
+    return Silent()
 
-    def start(**options: Any) -> Summary:
-        settings = {"epochs": 2, "batch_size": 8, "output_dir": tmp_path / "out"} | options
-        return train_digits(TrainingConfig(**settings), Progress(disable=True))
+
+@pytest.fixture
+def run(tmp_path: Path, silent: Silent) -> Run:
+    """``run(changes, **options)`` trains in ``tmp_path / "out"``."""
+
+    def start(changes: dict[str, Any] | None = None, **options: Any) -> Comparison:
+        recipe = changed(parse("tiny", TINY), changes or {})
+        return train_recipe(recipe, Options(**{"folder": tmp_path / "out", **options}), silent)
 
     return start

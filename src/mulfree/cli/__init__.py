@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mulfree.cli import affinity, audit, doctor, train
+from mulfree.cli import affinity, audit, doctor, evaluate, runs, train
 
 app = typer.Typer(
     name="mulfree",
@@ -13,7 +13,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(train.app, name="train")
+app.command("train", no_args_is_help=True)(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("runs")(runs.runs)
 app.command("audit", context_settings={"allow_interspersed_args": False})(audit.audit)
 app.command("affinity")(affinity.affinity)
 app.command("doctor")(doctor.doctor)

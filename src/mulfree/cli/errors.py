@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mulfree.audit.disassembly import DisassemblerError
-from mulfree.train import ConfigError, NonFiniteLossError, OutputError
+from mulfree.train import AuditError, ConfigError, Interrupted, NonFiniteLossError, OutputError
 
 FAILED, BAD_OPTION, INTERRUPTED = 1, 2, 130
 
@@ -22,10 +22,12 @@ def reported() -> Iterator[None]:
         yield
     except ConfigError as error:
         _leave(str(error), BAD_OPTION)
-    except (OutputError, NonFiniteLossError, DisassemblerError) as error:
+    except (OutputError, NonFiniteLossError, AuditError, DisassemblerError) as error:
         _leave(str(error), FAILED)
+    except Interrupted as error:
+        _leave(f"{error}; --resume goes on from there", error.code)
     except KeyboardInterrupt:
-        _leave("interrupted; nothing was written", INTERRUPTED)
+        _leave("interrupted", INTERRUPTED)
 
 
 def _leave(message: str, code: int) -> None:

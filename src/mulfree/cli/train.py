@@ -1,97 +1,169 @@
-"""``mulfree train``: train a demonstration and compare it with ordinary arithmetic."""
+"""``mulfree train``: train a recipe, with and without multiplications."""
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from statistics import fmean
-from typing import Annotated
+from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mulfree.cli.errors import FAILED, reported
-from mulfree.train import Summary, TrainingConfig, train_digits
-from mulfree.train.config import PolicyName
+from mulfree.cli.progress import TrainingProgress
+from mulfree.cli.screen import screen
+from mulfree.recipes import Comparison, Options, Recipe, changed, load, names, train_recipe
+from mulfree.train import ConfigError
+from mulfree.train.arithmetic import PolicyName
 
-app = typer.Typer(help="Train a network with and without multiplications and compare.", no_args_is_help=True)
-_DEFAULT = TrainingConfig()
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps the name of the recipe on the command line while there is one recipe."""
+OPTIONS_OF = "Hyper-parameters (each also by --set)"
 
 
-@app.command()
-def digits(
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe, or path of a TOML file.")] = None,
     *,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = _DEFAULT.epochs,
-    seed: Annotated[int, typer.Option(help="Seed of weights, batches and dropout.")] = _DEFAULT.seed,
-    seeds: Annotated[int, typer.Option(help="Number of runs, with consecutive seeds.")] = _DEFAULT.seeds,
-    batch_size: Annotated[int, typer.Option(help="Images of a training step.")] = _DEFAULT.batch_size,
-    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = _DEFAULT.lr,
-    device: Annotated[str, typer.Option(help="Where to train.")] = _DEFAULT.device,
-    threads: Annotated[int | None, typer.Option(help="Threads; PyTorch's choice if not given.")] = _DEFAULT.threads,
-    policy: Annotated[
-        PolicyName, typer.Option(help="What is free of multiplications; standard: just train the standard network.")
-    ] = _DEFAULT.policy,
-    output_dir: Annotated[Path, typer.Option(help="Folder of the results.")] = _DEFAULT.output_dir,
+    list_: Annotated[bool, typer.Option("--list", help="List the recipes that come with mulfree.")] = False,
+    policy: Annotated[PolicyName | None, typer.Option(help="What is free of multiplications.")] = None,
+    derivative: Annotated[
+        list[str] | None,
+        typer.Option(help="GROUP=exact or =approximate; matmul, softmax, norm, activation, elementwise, loss."),
+    ] = None,
+    mantissa_bits: Annotated[int | None, typer.Option(help="That matrix products read of their operands.")] = None,
+    compensation: Annotated[float | None, typer.Option(help="Factor on every product of matrix products.")] = None,
+    compare: Annotated[str | None, typer.Option(help="Also train: standard, matmul, or none.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the training.", rich_help_panel=OPTIONS_OF)] = None,
+    steps: Annotated[int | None, typer.Option(help="Length, in steps.", rich_help_panel=OPTIONS_OF)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images of a batch.", rich_help_panel=OPTIONS_OF)] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches of a step.", rich_help_panel=OPTIONS_OF)] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.", rich_help_panel=OPTIONS_OF)] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting.", rich_help_panel=OPTIONS_OF),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, batches and dropout.")] = None,
+    seeds: Annotated[int, typer.Option(help="Number of runs, with consecutive seeds.")] = 1,
+    device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="Threads; torch's choice if not given.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read data ahead.")] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the runs; a new one in runs/ if not given.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the runs in --output-dir.")] = False,
+    strict: Annotated[bool, typer.Option(help="Stop when an audit finds a multiplication.")] = False,
+    audit_every: Annotated[int | None, typer.Option(help="Steps between audits of a live step.")] = None,
 ) -> None:
-    """Handwritten digits: a small Vision Transformer, ordinary and multiplication-free from the same seed."""
-    console = Console()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[status]}"),
-    )
+    """Train a recipe; each arithmetic and seed is a run in a folder of its own."""
+    console = screen()
+    if list_:
+        console.print(_listed())
+        return
     with reported():
-        config = TrainingConfig(
-            epochs=epochs,
-            seed=seed,
-            seeds=seeds,
-            batch_size=batch_size,
-            lr=lr,
-            warmup_epochs=min(_DEFAULT.warmup_epochs, epochs - 1) if epochs > 0 else 0,
-            device=device,
-            threads=threads,
-            policy=policy,
-            output_dir=output_dir,
-        )
-        with Progress(*columns, console=console) as progress:
-            summary = train_digits(config, progress)
-    show(summary, console)
-    if policy == "full" and summary.audit is not None and summary.audit.findings:
+        if recipe is None:
+            raise ConfigError("name a recipe, or list them with --list")
+        changes: dict[str, Any] = {
+            "arithmetic.policy": policy,
+            "arithmetic.mantissa_bits": mantissa_bits,
+            "arithmetic.compensation": compensation,
+            "training.compare": compare,
+            "training.epochs": epochs,
+            "training.steps": steps,
+            "training.accumulate": accumulate,
+            "training.seed": seed,
+            "training.workers": workers,
+            "training.audit_every": audit_every,
+            "task.batch_size": batch_size,
+            "optimizer.lr": lr,
+        }
+        changes = {place: value for place, value in changes.items() if value is not None}
+        changes |= {f"arithmetic.derivative.{key}": value for key, value in map(_pair, derivative or [])}
+        changes |= {key: _value(value) for key, value in map(_pair, set_ or [])}
+        chosen = _fitting(changed(load(recipe), changes), changes)
+        if threads is not None:
+            if threads < 1:
+                raise ConfigError(f"threads must be at least 1, got {threads}")
+            torch.set_num_threads(threads)
+        if resume and output_dir is None:
+            raise ConfigError("--resume needs --output-dir, the folder of the runs that shall go on")
+        folder = output_dir or _new_folder(Path("runs"), chosen.name)
+        options = Options(folder=folder, seeds=seeds, device=device, resume=resume, strict=strict)
+        with TrainingProgress(console) as progress:
+            comparison = train_recipe(chosen, options, progress)
+    if comparison.files:
+        show(comparison, console)
+    if any(result.multiplications for results in comparison.results.values() for result in results):
         raise typer.Exit(FAILED)
 
 
-def show(summary: Summary, console: Console) -> None:
-    """Print accuracy, time and audit of the networks, and where the files are."""
-    several = summary.config.seeds > 1
-    runs = f"mean ± standard deviation over {summary.config.seeds} seeds" if several else f"seed {summary.config.seed}"
-    table = Table(
-        title=f"{summary.config.epochs} epochs; accuracy on the held-out fifth of the digits, {runs}",
-        title_justify="left",
-    )
-    table.add_column("network")
-    table.add_column("test accuracy", justify="right")
-    table.add_column("ms per step", justify="right")
-    table.add_column("time ratio", justify="right")
-    table.add_column("training", justify="right")
-    for name, result in summary.results.items():
-        mean = fmean(result.accuracies) * 100
-        relative = 1.0 if name == "standard" else summary.ratio
+def _listed() -> Table:
+    table = Table("recipe", "what", "source")
+    for name in names():
+        recipe = load(name)
+        table.add_row(name, recipe.description, recipe.source)
+    return table
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise ConfigError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
+
+
+def _value(text: str) -> Any:
+    """What TOML would read; a bare word is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _fitting(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+    """With fewer epochs than the recipe's warm-up takes, a warm-up that leaves one."""
+    epochs, warmup = recipe.training.epochs, recipe.schedule.warmup_epochs
+    if "training.epochs" in changes and 0 < epochs <= warmup:
+        return changed(recipe, {"schedule.warmup_epochs": epochs - 1})
+    return recipe
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """The first of name, name-2, name-3, ... that does not exist."""
+    folder, number = parent / name, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder
+
+
+def show(comparison: Comparison, console: Console) -> None:
+    """Print scores, time and audit by arithmetic, and where the files are."""
+    results = comparison.results
+    first = next(iter(results.values()))
+    count, score = len(first), first[0].score
+    runs = f"mean ± standard deviation over {count} seeds" if count > 1 else f"seed {first[0].seed}"
+    table = Table(title=f"{comparison.recipe.name}: {first[0].epochs:g} epochs, {runs}", title_justify="left")
+    columns = ("arithmetic", score, "ms per step", "time ratio", "training", "multiplications in a step")
+    for name in columns:
+        table.add_column(name, justify="left" if name == "arithmetic" else "right")
+    for label, group in results.items():
+        mean, spread = comparison.score(label)
+        ratio = comparison.ratio(label)
+        found = [result.multiplications for result in group if result.multiplications is not None]
         table.add_row(
-            result.label,
-            f"{mean:.2f} ± {result.spread * 100:.2f} %" if several else f"{mean:.2f} %",
-            f"{result.milliseconds:.2f}",
-            "-" if relative is None else f"{relative:.2f}",
-            f"{result.seconds:.1f} s",
+            label,
+            _score(score, mean, spread if count > 1 else None),
+            f"{comparison.milliseconds(label):.2f}",
+            "-" if ratio is None else f"{ratio:.2f}",
+            f"{sum(result.seconds for result in group) / count:.1f} s",
+            f"{max(found):,}" if found else "not audited",
         )
     console.print(table)
-    if summary.audit is not None:
-        console.print("Audit of a multiplication-free training step:", summary.audit, highlight=False, soft_wrap=True)
-    console.print("Files:", *(f"  {path}" for path in summary.files), sep="\n", highlight=False, soft_wrap=True)
+    console.print("Files:", *(f"  {path}" for path in comparison.files), sep="\n", highlight=False, soft_wrap=True)
+
+
+def _score(name: str, mean: float, spread: float | None) -> str:
+    """Shares as per cent, others as they are."""
+    scale, unit = (100.0, " %") if name.startswith(("accuracy", "exact")) else (1.0, "")
+    around = "" if spread is None else f" ± {spread * scale:.2f}"
+    return f"{mean * scale:.2f}{around}{unit}"

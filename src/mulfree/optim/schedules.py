@@ -127,23 +127,32 @@ class InverseSquareRootLR(_Schedule):
 
 
 class WarmupConstantLR(_Schedule):
-    """Linear warm-up, then the base rate: ``mul(base, (t + 1) / (warmup_steps + 1))`` for t < warmup_steps.
+    """Linear warm-up, then the base rate.
 
     Args:
         optimizer: its groups' rates are the base rates, rounded to float32.
         warmup_steps: 0 for none.
         last_epoch: as in torch's schedulers.
+        start_lr: rate of the first step of the warm-up, see ``WarmupCosineLR``.
 
     Raises:
-        ValueError: ``warmup_steps`` is negative.
+        ValueError: ``warmup_steps`` is negative, or ``start_lr`` not between 0 and the base rates.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, warmup_steps: int = 0, last_epoch: int = -1) -> None:
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        warmup_steps: int = 0,
+        last_epoch: int = -1,
+        *,
+        start_lr: float | None = None,
+    ) -> None:
         self.warmup_steps = _not_negative("warmup_steps", warmup_steps)
+        self.start_lr = None if start_lr is None else _below_base("start_lr", start_lr, optimizer)
         super().__init__(optimizer, last_epoch)
 
-    def _factor(self, step: int) -> PA:
-        return _ratio(min(step, self.warmup_steps) + 1, self.warmup_steps + 1)
+    def _rate(self, base: PA, step: int) -> PA:
+        return base if step >= self.warmup_steps else _warmup(base, self.start_lr, step, self.warmup_steps)
 
 
 class WarmupCosineLR(_Schedule):
@@ -151,7 +160,8 @@ class WarmupCosineLR(_Schedule):
 
     The rate of step t (the number of ``step()`` calls so far) is
 
-    - ``mul(base, (t + 1) / (warmup_steps + 1))`` for t < warmup_steps;
+    - ``mul(base, (t + 1) / (warmup_steps + 1))`` for t < warmup_steps, or with a ``start_lr``
+      ``start_lr + mul(base - start_lr, t / warmup_steps)``;
     - ``min_lr + mul(base - min_lr, (1 + cos(pi p)) / 2)`` with
       p = (t - warmup_steps) / (total_steps - warmup_steps);
     - exactly ``min_lr`` for t >= total_steps. It is exactly the base rate at t = warmup_steps.
@@ -165,6 +175,7 @@ class WarmupCosineLR(_Schedule):
         warmup_steps: 0 for none.
         min_lr: not negative and not above the base rates.
         last_epoch: as in torch's schedulers.
+        start_lr: rate of the first step of the warm-up; None for the base rate / (warmup_steps + 1).
 
     Raises:
         ValueError: a setting is out of range.
@@ -177,20 +188,20 @@ class WarmupCosineLR(_Schedule):
         warmup_steps: int = 0,
         min_lr: float = 0.0,
         last_epoch: int = -1,
+        *,
+        start_lr: float | None = None,
     ) -> None:
         self.warmup_steps = _not_negative("warmup_steps", warmup_steps)
         if total_steps <= warmup_steps:
             raise ValueError(f"total_steps must be above warmup_steps {warmup_steps}, got {total_steps}")
-        lowest = min(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
-        if not 0.0 <= min_lr <= lowest:
-            raise ValueError(f"min_lr must be between 0 and the base rate {lowest}, got {min_lr}")
         self.total_steps = total_steps
-        self.min_lr = min_lr
+        self.min_lr = _below_base("min_lr", min_lr, optimizer)
+        self.start_lr = None if start_lr is None else _below_base("start_lr", start_lr, optimizer)
         super().__init__(optimizer, last_epoch)
 
     def _rate(self, base: PA, step: int) -> PA:
         if step < self.warmup_steps:
-            return base * _ratio(step + 1, self.warmup_steps + 1)
+            return _warmup(base, self.start_lr, step, self.warmup_steps)
         length = self.total_steps - self.warmup_steps
         return _cosine(base, PA(self.min_lr), min(step - self.warmup_steps, length), length)
 
@@ -199,6 +210,20 @@ def _not_negative(name: str, value: int) -> int:
     if value < 0:
         raise ValueError(f"{name} must not be negative, got {value}")
     return value
+
+
+def _below_base(name: str, rate: float, optimizer: torch.optim.Optimizer) -> float:
+    lowest = min(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
+    if not 0.0 <= rate <= lowest:
+        raise ValueError(f"{name} must be between 0 and the base rate {lowest}, got {rate}")
+    return rate
+
+
+def _warmup(base: PA, start: float | None, step: int, length: int) -> PA:
+    """A step of a linear warm-up, ``step`` < ``length``."""
+    if start is None:
+        return base * _ratio(step + 1, length + 1)
+    return PA(start) + (base - PA(start)) * _ratio(step, length)
 
 
 def _ratio(numerator: int, denominator: int) -> PA:

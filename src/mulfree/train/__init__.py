@@ -1,8 +1,19 @@
-"""Training of the demonstrations: configuration, loop, records, curves and the summary."""
+"""The training program: settings, loop, checkpoints, records. What is trained is a ``Task``; recipes name it."""
 
-from mulfree.train.config import ConfigError, TrainingConfig
-from mulfree.train.digits import Summary, train_digits
-from mulfree.train.loop import NonFiniteLossError
-from mulfree.train.output import OutputError
+from mulfree.train.arithmetic import Arithmetic
+from mulfree.train.errors import AuditError, ConfigError, Interrupted, NonFiniteLossError, OutputError
+from mulfree.train.loop import Trainer
+from mulfree.train.task import Batch, Batches, Task
 
-__all__ = ["ConfigError", "NonFiniteLossError", "OutputError", "Summary", "TrainingConfig", "train_digits"]
+__all__ = [
+    "Arithmetic",
+    "AuditError",
+    "Batch",
+    "Batches",
+    "ConfigError",
+    "Interrupted",
+    "NonFiniteLossError",
+    "OutputError",
+    "Task",
+    "Trainer",
+]

@@ -1,0 +1,39 @@
+"""``mulfree evaluate``: final measurements of a run's checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import typer
+from rich.table import Table
+
+from mulfree.cli.errors import reported
+from mulfree.cli.screen import screen
+from mulfree.recipes.evaluation import evaluate_run
+from mulfree.train.records import write_json
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of one run.")],
+    *,
+    checkpoint: Annotated[
+        Literal["last", "best"], typer.Option(help="The newest one, or that of the lowest validation loss.")
+    ] = "last",
+    threads: Annotated[int | None, typer.Option(help="Threads; torch's choice if not given.")] = None,
+    device: Annotated[str, typer.Option(help="Where to compute.")] = "cpu",
+) -> None:
+    """Evaluate a run on its test data, print the scores and store them in evaluation-<checkpoint>.json."""
+    console = screen()
+    if threads is not None:
+        torch.set_num_threads(max(threads, 1))
+    with reported():
+        found = evaluate_run(run, checkpoint, torch.device(device))
+        path = run / f"evaluation-{checkpoint}.json"
+        write_json(path, {"step": found.step, "scores": found.scores})
+    table = Table("measurement", "value", title=f"{run}, step {found.step}", title_justify="left")
+    for name, value in found.scores.items():
+        table.add_row(name, f"{value:.6g}")
+    console.print(table)
+    console.print(f"Wrote {path}", highlight=False, soft_wrap=True)

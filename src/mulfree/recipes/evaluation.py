@@ -1,0 +1,71 @@
+"""Evaluation of a run that was made earlier, complete or not, and the list of runs in a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from mulfree.recipes.recipe import parse
+from mulfree.train.checkpoints import Checkpoints, seed_all
+from mulfree.train.errors import OutputError
+from mulfree.train.records import METRICS, read_metrics
+from mulfree.train.run import CHECKPOINTS, RECIPE, finished
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Measurements of the weights after ``step`` steps."""
+
+    step: int
+    scores: dict[str, float]
+
+
+def evaluate_run(folder: Path, which: Literal["last", "best"], device: torch.device) -> Evaluation:
+    """Load the weights of a checkpoint, checksums verified, and measure them as after training.
+
+    Raises:
+        OutputError: no run in the folder, no such checkpoint, or a damaged one.
+    """
+    path = folder / RECIPE
+    if not path.exists():
+        raise OutputError(f"{folder} is no folder of a run: it has no {RECIPE}")
+    recipe = parse(folder.name, path.read_text(encoding="utf-8"))
+    stored = Checkpoints(folder / CHECKPOINTS)
+    if not stored.steps():
+        raise OutputError(f"{folder} has no checkpoint yet")
+    checkpoint = stored.read(stored.steps()[-1])
+    if which == "best":
+        best = checkpoint.state["progress"]["best_step"]
+        checkpoint = stored.read(best or checkpoint.step)
+    task = recipe.make_task()
+    model = recipe.arithmetic.converted(task.model().to(device))
+    model.load_state_dict(checkpoint.model)
+    model.eval()
+    seed_all(recipe.training.seed, checkpoint.step, -1)
+    with torch.no_grad():
+        return Evaluation(checkpoint.step, task.evaluate(model))
+
+
+def find_runs(parent: Path) -> list[dict[str, Any]]:
+    """All runs in a folder and those below it: recipe, arithmetic, seed, steps, score, ms per step, status."""
+    return [_described(path.parent, parent) for path in sorted(parent.rglob(RECIPE))]
+
+
+def _described(folder: Path, parent: Path) -> dict[str, Any]:
+    recipe = parse(folder.name, (folder / RECIPE).read_text(encoding="utf-8"))
+    result = finished(folder)
+    metrics = read_metrics(folder / METRICS) if (folder / METRICS).exists() else []
+    return {
+        "run": str(folder.relative_to(parent)) if folder != parent else ".",
+        "recipe": result.recipe if result else recipe.kind,
+        "arithmetic": recipe.arithmetic.label,
+        "seed": recipe.training.seed,
+        "steps": result.steps if result else max((r["step"] for r in metrics), default=0),
+        "score": result.score if result else None,
+        "value": result.scores[result.score] if result else None,
+        "milliseconds": result.milliseconds if result else None,
+        "status": "complete" if result else "unfinished",
+    }

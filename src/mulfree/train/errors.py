@@ -1,0 +1,31 @@
+"""What can go wrong in a training run in ways that its user can act on."""
+
+from __future__ import annotations
+
+
+class ConfigError(ValueError):
+    """A setting has a value that cannot be used; the message names it."""
+
+
+class OutputError(OSError):
+    """The folder of a run cannot be used, or a file in it is damaged."""
+
+
+class NonFiniteLossError(ArithmeticError):
+    """Training has diverged: the loss is infinite or not a number."""
+
+
+class AuditError(AssertionError):
+    """A step that shall have no multiplication has one."""
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; it has written a checkpoint.
+
+    Attributes:
+        code: exit code of a process that ends by this signal.
+    """
+
+    def __init__(self, signal: int, message: str) -> None:
+        super().__init__(message)
+        self.code = 128 + signal
