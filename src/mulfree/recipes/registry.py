@@ -19,6 +19,7 @@ class Kind(NamedTuple):
 
 _KINDS = {
     "digits": ("mulfree.recipes.digits", "DigitsSettings", "DigitsTask"),
+    "vision": ("mulfree.recipes.vision", "VisionSettings", "VisionTask"),
 }
 """Module, settings and task."""
 
