@@ -19,6 +19,7 @@ class Kind(NamedTuple):
 
 _KINDS = {
     "digits": ("mulfree.recipes.digits", "DigitsSettings", "DigitsTask"),
+    "translation": ("mulfree.recipes.translation", "TranslationSettings", "TranslationTask"),
     "vision": ("mulfree.recipes.vision", "VisionSettings", "VisionTask"),
 }
 """Module, settings and task."""
