@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
 
-from benchmarks import convolution, matmul, memory, networks, pointwise, report
+from benchmarks import convolution, matmul, memory, networks, pointwise, report, training
 from benchmarks.harness import Budget, Case, Context, Result, WrongResultError, evaluate
 
 PRINTED_WIDTH = 140
@@ -34,6 +34,7 @@ GROUPS: dict[str, Callable[[Context], Iterator[Case | Result]]] = {
     "optimizer": pointwise.optimizer,
     "attention": networks.attention,
     "recurrent": networks.recurrent,
+    "training": training.training,
     "overhead": pointwise.overhead,
 }
 
