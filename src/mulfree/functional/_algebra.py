@@ -16,7 +16,7 @@ from mulfree.functional._elementwise import mul
 from mulfree.functional._options import Derivatives, MulOptions, ProductOptions
 from mulfree.functional._products import linear, matmul
 from mulfree.functional._sums import sum
-from mulfree.functional._wide import computed_wide
+from mulfree.functional._widening import computed_wide
 
 Dims = int | Tensor | Sequence[Sequence[int]]
 

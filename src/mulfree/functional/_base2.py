@@ -9,10 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mulfree.functional._composing import expanded, round_to, widened
+from mulfree.backends.rounding import round_to
+from mulfree.functional._composing import expanded
 from mulfree.functional._elementwise import div, exp2, log2, mul
 from mulfree.functional._options import Derivative, whole_dim
 from mulfree.functional._sums import sum
+from mulfree.functional._widening import all_widened
 
 __all__ = ["log_softmax2", "softmax2"]
 
@@ -44,7 +46,7 @@ def _powers(
     input: Tensor, dim: int, dtype: torch.dtype | None, derivative: Derivative
 ) -> tuple[torch.dtype, Tensor, Tensor, Tensor, Tensor]:
     """The result's dtype, x, n, e and sum(e); x in float32 with at least one dimension."""
-    rounded, (x,) = widened("softmax2", input=input if dtype is None else input.to(dtype))
+    rounded, (x,) = all_widened("softmax2", input=input if dtype is None else input.to(dtype))
     x = x.reshape(1) if x.dim() == 0 else x
     along = whole_dim(dim, input.dim())
     # The product with 1 flushes a denormal maximum, of which the floor would otherwise be -1.

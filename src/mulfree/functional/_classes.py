@@ -7,13 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mulfree.backends.rounding import round_to
 from mulfree.functional._base2 import log_softmax2
-from mulfree.functional._composing import expanded, round_to, widened
+from mulfree.functional._composing import expanded
 from mulfree.functional._elementwise import div, mul
 from mulfree.functional._options import Derivative, is_exact
 from mulfree.functional._reduction import Reduction, check_options, reduced
 from mulfree.functional._rows import log_softmax
 from mulfree.functional._sums import sum
+from mulfree.functional._widening import all_widened
 from mulfree.ops import rows
 from mulfree.ops.constants import difference, quotient
 from mulfree.ops.targets import class_entries
@@ -139,7 +141,7 @@ def _checked(operation: str, input: Tensor, weight: Tensor | None) -> torch.dtyp
             )
         if weight.requires_grad:
             raise RuntimeError(f"{operation}(): 'weight' is a constant here and must not require a gradient")
-    return widened(operation, input=input, weight=weight)[0]
+    return all_widened(operation, input=input, weight=weight)[0]
 
 
 def _class_rows(x: Tensor) -> Tensor:
@@ -224,7 +226,7 @@ def _composed(
     classes = input.shape[0 if input.dim() == 1 else 1]
     by_target, by_class = difference(1.0, label_smoothing), quotient(label_smoothing, float(classes))
     if _is_probabilities(input, target):
-        widened(operation, input=input, target=target)
+        all_widened(operation, input=input, target=target)
         terms = -logarithms(_class_rows(input), 1, derivative=derivative)
         if weight is not None:
             terms = mul(terms, weight.float(), derivative=derivative)

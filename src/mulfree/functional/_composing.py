@@ -1,4 +1,4 @@
-"""What compositions of several steps share: one rounding for half precision, and selections free in both directions.
+"""What compositions of several steps share: selections that are free in both directions, roots.
 
 torch's ``abs``, ``maximum``, ``amax`` and norms multiply in their backward passes; the forms here only select.
 """
@@ -8,26 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mulfree.backends.rounding import round_to
 from mulfree.functional._elementwise import div, exp2, log2, mul, sqrt
 from mulfree.functional._options import Derivative
-from mulfree.ops.checks import check_floats
-
-__all__ = ["absolute", "expanded", "root", "root_or_zero", "round_to", "widened"]
-
-
-def widened(operation: str, **operands: Tensor | None) -> tuple[torch.dtype, list[Tensor]]:
-    """The common dtype of the operands (None is left out), and the operands as float32.
-
-    Raises:
-        TypeError: an operand is no tensor, not a supported dtype, or two dtypes differ.
-        RuntimeError: two are on different devices.
-    """
-    present = {argument: x for argument, x in operands.items() if x is not None}
-    for argument, x in present.items():
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{operation}(): argument '{argument}' must be a tensor, got {type(x).__name__}")
-    return check_floats(operation, **present), [x.float() for x in present.values()]
 
 
 def expanded(x: Tensor, shape: torch.Size) -> Tensor:

@@ -7,11 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from mulfree.functional._composing import absolute, expanded, root_or_zero, round_to, widened
+from mulfree.backends.rounding import round_to
+from mulfree.functional._composing import absolute, expanded, root_or_zero
 from mulfree.functional._elementwise import div, mul, pow, sqrt
 from mulfree.functional._options import Derivative, is_exact, whole_dim
 from mulfree.functional._reduction import Reduction, check_options, paired, reduced
 from mulfree.functional._sums import sum
+from mulfree.functional._widening import all_widened
 from mulfree.ops.constants import product
 
 _COSINE_EPS = 1e-12
@@ -56,7 +58,7 @@ def pairwise_distance(
     is_exact(derivative)
     if not p >= 0:
         raise NotImplementedError(f"pairwise_distance(): p must not be negative, got {p}")
-    dtype, (a, b) = widened("pairwise_distance", x1=x1, x2=x2)
+    dtype, (a, b) = all_widened("pairwise_distance", x1=x1, x2=x2)
     shape = torch.broadcast_shapes(a.shape, b.shape)
     d = expanded(a, shape) - expanded(b, shape) + eps
     return round_to(vector_norm(d, p, -1, keepdim, derivative), dtype)
@@ -69,7 +71,7 @@ def cosine_similarity(
 
     ``|a| = sqrt(max(sum(mul(a, a)), mul(eps, eps)))``; where the maximum is eps the length has no gradient.
     """
-    dtype, (a, b) = widened("cosine_similarity", x1=x1, x2=x2)
+    dtype, (a, b) = all_widened("cosine_similarity", x1=x1, x2=x2)
     shape = torch.broadcast_shapes(a.shape, b.shape)
     a, b = expanded(a, shape), expanded(b, shape)
     along = whole_dim(dim, len(shape))
@@ -101,7 +103,7 @@ def cosine_embedding_loss(
         target: ``(rows,)`` of 1 and -1, any dtype.
     """
     check_options("cosine_embedding_loss", reduction, size_average, reduce)
-    dtype, (a, b) = widened("cosine_embedding_loss", input1=input1, input2=input2)
+    dtype, (a, b) = all_widened("cosine_embedding_loss", input1=input1, input2=input2)
     if target.dim() > 1 or not a.dim() == b.dim() == target.dim() + 1:
         raise RuntimeError(
             "cosine_embedding_loss(): 'target' must have one dimension and the inputs two, or none and one, "
@@ -130,7 +132,7 @@ def margin_ranking_loss(
 ) -> Tensor:
     """``torch.nn.functional.margin_ranking_loss``: max(0, margin - ``mul(y, x1 - x2)``)."""
     check_options("margin_ranking_loss", reduction, size_average, reduce)
-    dtype, (a, b, y) = widened("margin_ranking_loss", input1=input1, input2=input2, target=target)
+    dtype, (a, b, y) = all_widened("margin_ranking_loss", input1=input1, input2=input2, target=target)
     if not a.dim() == b.dim() == y.dim():
         raise RuntimeError(
             "margin_ranking_loss(): all arguments must have as many dimensions, "
@@ -165,7 +167,7 @@ def triplet_margin_loss(
     check_options("triplet_margin_loss", reduction, size_average, reduce)
     if not margin > 0:
         raise ValueError(f"triplet_margin_loss(): margin must be greater than 0, got {margin}")
-    dtype, (a, b, c) = widened("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
+    dtype, (a, b, c) = all_widened("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
     if not a.dim() == b.dim() == c.dim():
         raise RuntimeError(
             "triplet_margin_loss(): all arguments must have as many dimensions, "

@@ -12,7 +12,7 @@ from mulfree.functional._elementwise import mul
 from mulfree.functional._options import ProductOptions
 from mulfree.functional._products import matmul
 from mulfree.functional._sums import sum
-from mulfree.functional._wide import computed_wide
+from mulfree.functional._widening import computed_wide
 
 Labels = tuple[str, ...]
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mulfree.functional._composing import round_to
+from mulfree.backends.rounding import round_to
 from mulfree.functional._distances import vector_norm
 from mulfree.functional._elementwise import div, mul
 from mulfree.functional._options import Derivative, is_exact

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mulfree.functional._composing import round_to, widened
+from mulfree.backends.rounding import round_to
 from mulfree.functional._elementwise import mul
 from mulfree.functional._options import Derivative, is_exact
 from mulfree.functional._pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from mulfree.functional._widening import all_widened
 from mulfree.numerics import ratios, scalar
 from mulfree.ops.windows import spread
 
@@ -66,7 +67,7 @@ def interpolate(
         averaged: Any = _AREA[ndim]
         return averaged(input, sizes, derivative=derivative)  # type: ignore[no-any-return]
     if mode in _LINEAR:
-        dtype, (x,) = widened("interpolate", input=input)
+        dtype, (x,) = all_widened("interpolate", input=input)
         for dim in reversed(range(ndim)):
             x = _stretched(x, dim + 2, _linear_positions(*along[dim], bool(align_corners)), exact)
         return round_to(x, dtype)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mulfree.functional._composing import round_to, widened
+from mulfree.backends.rounding import round_to
 from mulfree.functional._elementwise import div, exp, log, mul
 from mulfree.functional._options import Derivative, is_exact
 from mulfree.functional._reduction import Reduction, check_options, paired, reduced
 from mulfree.functional._sums import sum
+from mulfree.functional._widening import all_widened
 
 _LOWEST_LOG = -100.0
 """Logarithms in ``binary_cross_entropy`` are not below, as in torch."""
@@ -50,8 +51,8 @@ def binary_cross_entropy(
         RuntimeError: ``input`` is not between 0 and 1.
     """
     check_options("binary_cross_entropy", reduction, size_average, reduce)
-    dtype, (x, y) = widened("binary_cross_entropy", input=input, target=target)
-    widened("binary_cross_entropy", input=input, weight=weight)
+    dtype, (x, y) = all_widened("binary_cross_entropy", input=input, target=target)
+    all_widened("binary_cross_entropy", input=input, weight=weight)
     _same_shape("binary_cross_entropy", input, target)
     if not bool(((x >= 0) & (x <= 1) | x.isnan()).all()):
         raise RuntimeError("binary_cross_entropy(): all entries of 'input' must be between 0 and 1")
@@ -100,8 +101,8 @@ def binary_cross_entropy_with_logits(
     """
     operation = "binary_cross_entropy_with_logits"
     check_options(operation, reduction, size_average, reduce)
-    dtype, (x, y) = widened(operation, input=input, target=target)
-    widened(operation, input=input, weight=weight, pos_weight=pos_weight)
+    dtype, (x, y) = all_widened(operation, input=input, target=target)
+    all_widened(operation, input=input, weight=weight, pos_weight=pos_weight)
     _same_shape(operation, input, target)
     tail = _softplus(-x, derivative)
     if pos_weight is not None:
@@ -125,7 +126,7 @@ def kl_div(
     With ``log_target``: ``mul(exp(t), t - input)``. ``reduction`` "batchmean" divides the sum by the first size.
     """
     check_options("kl_div", reduction, size_average, reduce, "batchmean")
-    dtype, (x, t) = widened("kl_div", input=input, target=target)
+    dtype, (x, t) = all_widened("kl_div", input=input, target=target)
     x, t = paired("kl_div", x, t)
     if log_target:
         losses = mul(exp(t, derivative=derivative), t - x, derivative=derivative)
@@ -152,7 +153,7 @@ def soft_margin_loss(
     overflow: max(u, 0) + ``log(1 + exp(-|u|))``.
     """
     check_options("soft_margin_loss", reduction, size_average, reduce)
-    dtype, (x, y) = widened("soft_margin_loss", input=input, target=target)
+    dtype, (x, y) = all_widened("soft_margin_loss", input=input, target=target)
     losses = _softplus(-mul(y, x, derivative=derivative), derivative)
     return reduced(losses, reduction, derivative, dtype)
 
@@ -170,7 +171,7 @@ def hinge_embedding_loss(
     """``torch.nn.functional.hinge_embedding_loss``: x where y = 1, max(0, margin - x) where y = -1."""
     is_exact(derivative)
     check_options("hinge_embedding_loss", reduction, size_average, reduce)
-    dtype, (x, y) = widened("hinge_embedding_loss", input=input, target=target)
+    dtype, (x, y) = all_widened("hinge_embedding_loss", input=input, target=target)
     x, y = paired("hinge_embedding_loss", x, y)
     hinge = (margin - x).clamp(min=0).masked_fill(y == 1, 0.0)
     return reduced(hinge + x.masked_fill(y == -1, 0.0), reduction, derivative, dtype)

@@ -9,7 +9,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from mulfree.functional._composing import root_or_zero, round_to
+from mulfree.backends.rounding import round_to
+from mulfree.functional._composing import root_or_zero
 from mulfree.functional._elementwise import div, mul, pow
 from mulfree.functional._options import Derivative
 from mulfree.ops.windows import Ranges, window_sum

@@ -9,10 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mulfree.functional._composing import absolute, expanded, widened
+from mulfree.functional._composing import absolute, expanded
 from mulfree.functional._elementwise import div, exp, log, mul
 from mulfree.functional._options import Derivative, is_exact
 from mulfree.functional._reduction import Reduction, check_options, paired, reduced, weighted
+from mulfree.functional._widening import all_widened
 from mulfree.ops.constants import product
 
 _HALF_LOG_TWO_PI = 0.9189385332046727
@@ -23,7 +24,7 @@ def _difference(
     operation: str, input: Tensor, target: Tensor, weight: Tensor | None = None
 ) -> tuple[torch.dtype, Tensor, Tensor | None]:
     """The common dtype, input - target and the weight in float32."""
-    dtype, operands = widened(operation, input=input, target=target, weight=weight)
+    dtype, operands = all_widened(operation, input=input, target=target, weight=weight)
     if weight is not None and weight.shape != input.shape:
         raise ValueError(
             f"{operation}(): 'weight' must be {tuple(input.shape)} like 'input', got {tuple(weight.shape)}"
@@ -157,7 +158,7 @@ def gaussian_nll_loss(
         var = torch.full_like(input, var)
     if bool((var < 0).any()):
         raise ValueError("gaussian_nll_loss(): 'var' has negative entries")
-    dtype, (input, target, var) = widened("gaussian_nll_loss", input=input, target=target, var=var)
+    dtype, (input, target, var) = all_widened("gaussian_nll_loss", input=input, target=target, var=var)
     d = torch.sub(*paired("gaussian_nll_loss", input, target))
     variance = expanded(_fitting_variance(var, input), d.shape).clone()
     with torch.no_grad():
@@ -198,7 +199,7 @@ def poisson_nll_loss(
     ``full`` adds Stirling's ``mul(y, log(y)) - y + mul(0.5, log(mul(2 pi, y)))`` where y > 1.
     """
     check_options("poisson_nll_loss", reduction, size_average, reduce)
-    dtype, (x, y) = widened("poisson_nll_loss", input=input, target=target)
+    dtype, (x, y) = all_widened("poisson_nll_loss", input=input, target=target)
     x, y = paired("poisson_nll_loss", x, y)
     if log_input:
         losses = exp(x, derivative=derivative) - mul(y, x, derivative=derivative)

@@ -1,12 +1,14 @@
-"""Compositions of several operations: half precision is widened at the start and rounded once, at the end."""
+"""Compositions of several operations: half precision is widened at the start and rounded once, at the end (spec 5)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from mulfree.backends.rounding import round_to
-from mulfree.ops.checks import check_float, check_pair
+from mulfree.ops.checks import check_float, check_floats, check_pair
 
 Operand = Tensor | float
 
@@ -21,6 +23,32 @@ def widened(operation: str, x: Tensor, argument: str = "input") -> Tensor:
         raise TypeError(f"{operation}(): argument '{argument}' must be a tensor, got {type(x)}")
     check_float(operation, argument, x)
     return x.float()
+
+
+def all_widened(operation: str, **operands: Tensor | None) -> tuple[torch.dtype, list[Tensor]]:
+    """The common dtype of the operands (None is left out), and the operands as float32.
+
+    Raises:
+        TypeError: an operand is no tensor, not a supported dtype, or two dtypes differ.
+        RuntimeError: two are on different devices.
+    """
+    present = {argument: x for argument, x in operands.items() if x is not None}
+    for argument, x in present.items():
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{operation}(): argument '{argument}' must be a tensor, got {type(x).__name__}")
+    return check_floats(operation, **present), [x.float() for x in present.values()]
+
+
+def computed_wide(name: str, function: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+    """``function`` of the operands as float32, rounded to the dtype that they share.
+
+    Raises:
+        TypeError: they share none, or it is not supported.
+    """
+    dtype = check_floats(name, **{f"operand {i}": x for i, x in enumerate(operands)})
+    if dtype is torch.float32:
+        return function(*operands)
+    return function(*(x.float() for x in operands)).to(dtype)
 
 
 def rounded(x: Tensor, like: Tensor | torch.dtype) -> Tensor:
