@@ -1,4 +1,4 @@
-"""Images by class: CIFAR-10 and the networks of table 5."""
+"""Images by class: CIFAR-10 and ImageNet, and the networks of tables 2 and 5."""
 
 from __future__ import annotations
 
@@ -6,45 +6,37 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from mulfree.data.augment import crop_and_flip, normalize
-from mulfree.data.cifar10 import MEAN, STD, DamagedDataError, Images, load_cifar10
+from mulfree.data import cifar10
+from mulfree.data.cifar10 import DamagedDataError, load_cifar10
+from mulfree.data.image_folders import list_folder
 from mulfree.data.locations import MissingDataError, data_folder
 from mulfree.models.convmixer import ConvMixer
+from mulfree.models.deit import DeiT
 from mulfree.models.resnet import PreActivationResNet, ResNeXt20
 from mulfree.models.vgg import VGG13
-from mulfree.train.checkpoints import random_seed
+from mulfree.recipes.vision_data import AugmentedBatches, AugmentSettings, InMemory, OnDisk, Source, plain
 from mulfree.train.errors import ConfigError
-from mulfree.train.settings import CHECKED, Count, Flag, Positive, Share
+from mulfree.train.settings import CHECKED, Count, Positive, Share
 from mulfree.train.task import Batch, Batches
 
-ModelName = Literal["vgg13", "resnet20", "resnet110", "resnext20", "convmixer"]
-_MODELS: dict[ModelName, Callable[[], nn.Module]] = {
-    "vgg13": VGG13,
-    "resnet20": lambda: PreActivationResNet(20),
-    "resnet110": lambda: PreActivationResNet(110),
-    "resnext20": ResNeXt20,
-    "convmixer": ConvMixer,
+ModelName = Literal["vgg13", "resnet20", "resnet110", "resnext20", "convmixer", "deit-tiny"]
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MODELS: dict[ModelName, Callable[[int, int], nn.Module]] = {
+    "vgg13": lambda classes, size: VGG13(classes),
+    "resnet20": lambda classes, size: PreActivationResNet(20, classes),
+    "resnet110": lambda classes, size: PreActivationResNet(110, classes),
+    "resnext20": lambda classes, size: ResNeXt20(classes),
+    "convmixer": lambda classes, size: ConvMixer(classes=classes),
+    "deit-tiny": lambda classes, size: DeiT(image_size=size, classes=classes),
 }
-_EVALUATED = 500
-"""Images of a batch without gradients."""
-
-
-@dataclass(frozen=True, kw_only=True, config=CHECKED)
-class AugmentSettings:
-    """``[task.augment]``: random changes of training images.
-
-    Attributes:
-        padding: greatest shift in pixels, in both directions; black comes in.
-        flip: mirror half of the images.
-    """
-
-    padding: Count = 4
-    flip: Flag = True
+"""By name: from the number of classes and the size of the images."""
+_EVALUATED = 16_000_000
+"""Numbers of the images of a batch without gradients, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -52,7 +44,10 @@ class VisionSettings:
     """``[task]`` with ``kind = "vision"``.
 
     Attributes:
-        model: "vgg13", "resnet20", "resnet110", "resnext20" (4x16) or "convmixer" (256/8).
+        model: "vgg13", "resnet20", "resnet110", "resnext20" (4x16), "convmixer" (256/8) or "deit-tiny" (patches of 16).
+        data: "cifar10", or "imagenet": folders ``train`` and ``val`` with a folder of images for each class.
+        folder: of ImageNet, below ``data_dir``.
+        image_size: height and width that images are resized to.
         batch_size: images of a batch.
         label_smoothing: share of the target's probability that is spread over all classes.
         validation: images at the end of the training data that are held out and measured after each epoch; 0 for the
@@ -63,6 +58,9 @@ class VisionSettings:
     """
 
     model: ModelName
+    data: Literal["cifar10", "imagenet"] = "cifar10"
+    folder: str = "imagenet"
+    image_size: Positive = 32
     batch_size: Positive = 128
     label_smoothing: Share = 0.0
     validation: Count = 0
@@ -71,31 +69,12 @@ class VisionSettings:
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
 
 
-class AugmentedBatches:
-    """Shuffled batches of one epoch, each changed at random as a function of (seed, epoch, index)."""
-
-    def __init__(self, images: Images, settings: VisionSettings, epoch: int, seed: int) -> None:
-        self.images, self.settings, self.place = images, settings, (seed, epoch)
-        self.order = np.random.default_rng(random_seed(seed, epoch)).permutation(len(images))
-
-    def __len__(self) -> int:
-        return len(self.images) // self.settings.batch_size
-
-    def __getitem__(self, index: int) -> Batch:
-        if not 0 <= index < len(self):
-            raise IndexError(f"batch {index} of {len(self)}")
-        size, augment = self.settings.batch_size, self.settings.augment
-        chosen = self.order[index * size : (index + 1) * size]
-        generator = np.random.default_rng(random_seed(*self.place, index))
-        pixels = crop_and_flip(self.images.pixels[chosen], augment.padding, generator, flip=augment.flip)
-        return torch.from_numpy(normalize(pixels, MEAN, STD)), torch.from_numpy(self.images.labels[chosen])
-
-
 class VisionTask:
-    """CIFAR-10 by class.
+    """Images by class.
 
     Raises:
-        ConfigError: the data are missing or damaged, or a batch is larger than the training data.
+        ConfigError: the data are missing or damaged, a batch is larger than the training data, or the model does not
+            fit the size of the images.
     """
 
     score = "accuracy"
@@ -103,34 +82,57 @@ class VisionTask:
     def __init__(self, settings: VisionSettings) -> None:
         self.settings = settings
         try:
-            data = load_cifar10(data_folder(settings.data_dir or None))
-        except (MissingDataError, DamagedDataError) as error:
-            raise ConfigError(str(error)) from None
-        count = len(data.train)
-        kept = settings.images or count - settings.validation
-        if not 0 < kept <= count - settings.validation:
-            raise ConfigError(f"task.images and task.validation must be at most {count} together, got {settings}")
-        self.train = Images(data.train.pixels[:kept], data.train.labels[:kept])
-        self.test = held_out = data.test
-        if settings.validation:
-            first = count - settings.validation
-            held_out = Images(data.train.pixels[first:], data.train.labels[first:])
-        self.held_out = held_out
+            self._read(settings)
+            self.model()
+        except (MissingDataError, DamagedDataError, ValueError) as error:
+            raise ConfigError(f"task: {error}") from None
+        count = len(self.train.labels) - settings.validation
+        kept = settings.images or count
+        if not 0 < kept <= count:
+            raise ConfigError(
+                f"task.images and task.validation must be at most {len(self.train.labels)} together, got "
+                f"{settings.images} and {settings.validation}"
+            )
         if settings.batch_size > kept:
             raise ConfigError(f"task.batch_size must be at most {kept}, got {settings.batch_size}")
+        self.chosen = np.arange(kept)
+        self.held_out = np.arange(count, len(self.train.labels))
+
+    def _read(self, settings: VisionSettings) -> None:
+        self.train: Source
+        self.test: Source
+        self.statistics: tuple[tuple[float, ...], tuple[float, ...]]
+        folder = data_folder(settings.data_dir or None)
+        if settings.data == "cifar10":
+            data = load_cifar10(folder)
+            self.train, self.test = InMemory(data.train), InMemory(data.test)
+            self.classes, self.statistics = cifar10.CLASSES, (cifar10.MEAN, cifar10.STD)
+            return
+        train, test = (list_folder(folder / settings.folder / part) for part in ("train", "val"))
+        if train.classes != test.classes:
+            raise ValueError("the folders train and val have different classes")
+        # Sorted by class as they are listed; a part shall have some of each.
+        self.train, self.test = OnDisk(train), OnDisk(test)
+        self.classes, self.statistics = len(train.classes), (IMAGENET_MEAN, IMAGENET_STD)
 
     def model(self) -> nn.Module:
-        return _MODELS[self.settings.model]()
+        return _MODELS[self.settings.model](self.classes, self.settings.image_size)
 
     def criterion(self) -> nn.Module:
-        return nn.CrossEntropyLoss(reduction="sum", label_smoothing=self.settings.label_smoothing)
+        """Where images are mixed the targets are smoothed before, as shares."""
+        smoothing = 0.0 if self.settings.augment.mixes else self.settings.label_smoothing
+        return nn.CrossEntropyLoss(reduction="sum", label_smoothing=smoothing)
 
     def batches(self, epoch: int, seed: int) -> Batches:
-        return AugmentedBatches(self.train, self.settings, epoch, seed)
+        s = self.settings
+        return AugmentedBatches(
+            self.train, self.chosen, batch_size=s.batch_size, augment=s.augment, image_size=s.image_size,
+            classes=self.classes, smoothing=s.label_smoothing, statistics=self.statistics, place=(seed, epoch),
+        )  # fmt: skip
 
     def loss(self, model: nn.Module, criterion: nn.Module, batch: Batch) -> Tensor:
-        images, labels = batch
-        loss: Tensor = criterion(model(images), labels)
+        images, targets = batch
+        loss: Tensor = criterion(model(images), targets)
         return loss
 
     def count(self, batch: Batch) -> int:
@@ -138,24 +140,26 @@ class VisionTask:
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Mean cross-entropy in nats and accuracy in [0, 1] on the held-out images, which may be the test data."""
-        return measured(model, self.held_out)
+        if self.settings.validation:
+            return self._measured(model, self.train, self.held_out)
+        return self._measured(model, self.test, np.arange(len(self.test.labels)))
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """The same on the test data, and whether the class is among the five likeliest."""
-        return measured(model, self.test, top5=True)
+        return self._measured(model, self.test, np.arange(len(self.test.labels)), top5=True)
 
-
-def measured(model: nn.Module, images: Images, top5: bool = False) -> dict[str, float]:
-    """Mean cross-entropy and accuracies of a model on images as they are."""
-    device = next(model.parameters()).device
-    loss = correct = among = 0.0
-    for start in range(0, len(images), _EVALUATED):
-        part = slice(start, start + _EVALUATED)
-        labels = torch.from_numpy(images.labels[part]).to(device)
-        scores = model(torch.from_numpy(normalize(images.pixels[part], MEAN, STD)).to(device))
-        loss += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
-        likeliest = scores.topk(5, dim=1).indices == labels[:, None]
-        correct += int(likeliest[:, 0].sum())
-        among += int(likeliest.sum())
-    found = {"loss": loss / len(images), "accuracy": correct / len(images)}
-    return found | ({"accuracy_top5": among / len(images)} if top5 else {})
+    def _measured(
+        self, model: nn.Module, source: Source, chosen: NDArray[np.int64], top5: bool = False
+    ) -> dict[str, float]:
+        device, size = next(model.parameters()).device, self.settings.image_size
+        step = max(1, _EVALUATED // (3 * size * size) // 10)
+        loss = correct = among = 0.0
+        for start in range(0, len(chosen), step):
+            images, labels = plain(source, chosen[start : start + step], size, self.statistics)
+            scores, labels = model(images.to(device)), labels.to(device)
+            loss += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
+            likeliest = scores.topk(min(5, self.classes), dim=1).indices == labels[:, None]
+            correct += int(likeliest[:, 0].sum())
+            among += int(likeliest.sum())
+        found = {"loss": loss / len(chosen), "accuracy": correct / len(chosen)}
+        return found | ({"accuracy_top5": among / len(chosen)} if top5 else {})
