@@ -111,6 +111,9 @@ def test_class_folders(tmp_path: Path) -> None:
     task = _task(data="imagenet", data_dir=str(tmp_path), image_size=32, augment=HEAVY, model="resnext20")
     assert task.batches(0, 0)[0][0].shape == (8, 3, 32, 32)
     assert task.classes == 2
+    half = _task(data="imagenet", data_dir=str(tmp_path), batch_size=2, validation=4, augment=AugmentSettings())
+    assert sorted([*half.chosen, *half.held_out]) == list(range(8))
+    assert half.chosen.tolist() != list(range(4))
     plain = _task(data="imagenet", data_dir=str(tmp_path), image_size=32, augment=AugmentSettings())
     assert plain.batches(0, 0)[0][1].bincount().tolist() == [4, 4]
     with torch.no_grad():

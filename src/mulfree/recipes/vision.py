@@ -50,9 +50,9 @@ class VisionSettings:
         image_size: height and width that images are resized to.
         batch_size: images of a batch.
         label_smoothing: share of the target's probability that is spread over all classes.
-        validation: images at the end of the training data that are held out and measured after each epoch; 0 for the
-            test data, as in the paper.
-        images: training images that are used, the first ones; 0 for all.
+        validation: training images that are held out and measured after each epoch, the last of CIFAR-10 and random
+            ones of ImageNet, always the same; 0 for the test data, as in the paper.
+        images: training images that are used, the first ones or, of ImageNet, random ones; 0 for all.
         data_dir: folder of the data sets; empty for the environment variable MULFREE_DATA.
         augment: of the training images.
     """
@@ -95,8 +95,10 @@ class VisionTask:
             )
         if settings.batch_size > kept:
             raise ConfigError(f"task.batch_size must be at most {kept}, got {settings.batch_size}")
-        self.chosen = np.arange(kept)
-        self.held_out = np.arange(count, len(self.train.labels))
+        order = np.arange(len(self.train.labels))
+        if settings.data == "imagenet":  # listed class by class; a part shall have some of each
+            np.random.default_rng(0).shuffle(order)
+        self.chosen, self.held_out = order[:kept], order[count:]
 
     def _read(self, settings: VisionSettings) -> None:
         self.train: Source
@@ -111,7 +113,6 @@ class VisionTask:
         train, test = (list_folder(folder / settings.folder / part) for part in ("train", "val"))
         if train.classes != test.classes:
             raise ValueError("the folders train and val have different classes")
-        # Sorted by class as they are listed; a part shall have some of each.
         self.train, self.test = OnDisk(train), OnDisk(test)
         self.classes, self.statistics = len(train.classes), (IMAGENET_MEAN, IMAGENET_STD)
 
