@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,26 @@ def test_the_audited_step_has_work_and_no_multiplication(run: Run, tmp_path: Pat
         assert report["multiplications"] == 0
     audits = [r["step"] for r in read_metrics(folder / "metrics.jsonl") if r["kind"] == "audit"]
     assert audits == [1, 4, 8]
+
+
+def test_a_signal_asks_for_an_audit(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Trainer._one
+
+    def asking(self: Trainer, micro: Any, audit: Any) -> Any:
+        if self.step == 3:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return original(self, micro, audit)
+
+    monkeypatch.setattr(Trainer, "_one", asking)
+    run({"training.audit_every": 0})
+    records = read_metrics(tmp_path / "out" / "full-seed0" / "metrics.jsonl")
+    assert [r["step"] for r in records if r["kind"] == "audit"] == [1, 4]
+
+
+def test_numbers_go_to_tensorboard_where_it_is(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run({"arithmetic.policy": "standard"})
+    assert list((tmp_path / "out" / "standard-seed0" / "tensorboard").glob("events.*"))
 
 
 def test_strict_stops_at_a_multiplication(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
