@@ -206,7 +206,7 @@ def bilinear(
         result = matmul(partial, right.unsqueeze(-1), **options).squeeze(-1)
         return result if added is None else result + _scaled(added, 1, result.shape, "approximate")
 
-    return computed_wide("bilinear", product, input1, input2, weight, *(() if bias is None else (bias,)))
+    return computed_wide("bilinear", product, input1=input1, input2=input2, weight=weight, bias=bias)
 
 
 def _scaled(x: Tensor, factor: float, shape: torch.Size, derivative: Derivatives) -> Tensor:
@@ -223,7 +223,7 @@ def _scaled(x: Tensor, factor: float, shape: torch.Size, derivative: Derivatives
 def _added(
     name: str,
     product: Callable[..., Tensor],
-    operands: tuple[Tensor, Tensor, Tensor],
+    operands: dict[str, Tensor],
     beta: float,
     alpha: float,
     options: ProductOptions | MulOptions,
@@ -239,7 +239,7 @@ def _added(
         result = _scaled(result, alpha, shape, derivative)
         return result if beta == 0 else _scaled(input, beta, shape, derivative) + result
 
-    return computed_wide(name, run, *operands)
+    return computed_wide(name, run, **operands)
 
 
 def addmm(
@@ -250,21 +250,21 @@ def addmm(
     _require_dims("addmm", ("mat1", mat1, 2), ("mat2", mat2, 2))
     if beta == alpha == 1 and input.shape == mat2.shape[1:]:
         return linear(mat1, mat2.mT, input, **options)
-    return _added("addmm", mm, (input, mat1, mat2), beta, alpha, options)
+    return _added("addmm", mm, {"input": input, "mat1": mat1, "mat2": mat2}, beta, alpha, options)
 
 
 def addmv(
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1, **options: Unpack[ProductOptions]
 ) -> Tensor:
     """``torch.addmv``: as ``addmm``, of ``mv``."""
-    return _added("addmv", mv, (input, mat, vec), beta, alpha, options)
+    return _added("addmv", mv, {"input": input, "mat": mat, "vec": vec}, beta, alpha, options)
 
 
 def addr(
     input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1, **options: Unpack[ProductOptions]
 ) -> Tensor:
     """``torch.addr``: as ``addmm``, of ``outer``."""
-    return _added("addr", outer, (input, vec1, vec2), beta, alpha, _without_bits(options))
+    return _added("addr", outer, {"input": input, "vec1": vec1, "vec2": vec2}, beta, alpha, _without_bits(options))
 
 
 def baddbmm(
@@ -277,7 +277,7 @@ def baddbmm(
     **options: Unpack[ProductOptions],
 ) -> Tensor:
     """``torch.baddbmm``: as ``addmm``, of ``bmm``."""
-    return _added("baddbmm", bmm, (input, batch1, batch2), beta, alpha, options)
+    return _added("baddbmm", bmm, {"input": input, "batch1": batch1, "batch2": batch2}, beta, alpha, options)
 
 
 def addbmm(
@@ -294,7 +294,7 @@ def addbmm(
     def product(a: Tensor, b: Tensor, **how: Unpack[ProductOptions]) -> Tensor:
         return sum(bmm(a, b, **how), 0)
 
-    return _added("addbmm", product, (input, batch1, batch2), beta, alpha, options)
+    return _added("addbmm", product, {"input": input, "batch1": batch1, "batch2": batch2}, beta, alpha, options)
 
 
 def _without_bits(options: ProductOptions) -> MulOptions:

@@ -35,7 +35,7 @@ def einsum(equation: str | Tensor, *operands: Any, **options: Unpack[ProductOpti
     def run(*parts: Tensor) -> Tensor:
         return _joined(list(parts), inputs, output, options)
 
-    return computed_wide("einsum", run, *tensors)
+    return computed_wide("einsum", run, **{f"operands[{i}]": x for i, x in enumerate(tensors)})
 
 
 def _as_text(equation: str | Tensor, operands: tuple[Any, ...]) -> tuple[str, list[Tensor]]:

@@ -39,16 +39,14 @@ def all_widened(operation: str, **operands: Tensor | None) -> tuple[torch.dtype,
     return check_floats(operation, **present), [x.float() for x in present.values()]
 
 
-def computed_wide(name: str, function: Callable[..., Tensor], *operands: Tensor) -> Tensor:
-    """``function`` of the operands as float32, rounded to the dtype that they share.
+def computed_wide(name: str, function: Callable[..., Tensor], **operands: Tensor | None) -> Tensor:
+    """``function`` of the operands (None is left out) as float32, rounded to the dtype that they share.
 
     Raises:
-        TypeError: they share none, or it is not supported.
+        TypeError, RuntimeError: as ``all_widened``.
     """
-    dtype = check_floats(name, **{f"operand {i}": x for i, x in enumerate(operands)})
-    if dtype is torch.float32:
-        return function(*operands)
-    return function(*(x.float() for x in operands)).to(dtype)
+    dtype, wide = all_widened(name, **operands)
+    return rounded(function(*wide), dtype)
 
 
 def rounded(x: Tensor, like: Tensor | torch.dtype) -> Tensor:
