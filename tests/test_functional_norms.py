@@ -58,6 +58,18 @@ def test_running_statistics_are_the_law(dtype: torch.dtype) -> None:
         assert words(variance[channel]) == [norms.running(before[1][channel], new[1], momentum)]
 
 
+@pytest.mark.parametrize("level", [1.0, 1.25, 1.5, 1.9, 3.7])
+def test_running_statistics_settle_at_those_of_the_batches(level: float) -> None:
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0)) * level
+    mean, variance = torch.zeros(2), torch.ones(2)
+    settled = torch.zeros(2), torch.zeros(2)
+    MF.batch_norm(x, *settled, training=True, momentum=1.0)
+    for _ in range(300):
+        MF.batch_norm(x, mean, variance, training=True)
+    assert torch.allclose(mean, settled[0], rtol=1e-5)
+    assert torch.allclose(variance, settled[1], rtol=1e-5)
+
+
 def test_running_statistics_are_near_torchs() -> None:
     ours, theirs = ([torch.randn(4), torch.rand(4) + 0.5] for _ in range(2))
     theirs = [x.clone() for x in ours]

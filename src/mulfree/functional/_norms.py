@@ -13,7 +13,6 @@ from mulfree.functional._options import Derivative, is_exact
 from mulfree.functional._sums import mean, sum
 from mulfree.functional._widening import rounded, widened
 from mulfree.ops import norms
-from mulfree.ops.constants import difference
 from mulfree.ops.rows import layer_norm
 
 
@@ -75,10 +74,10 @@ def _check_channels(operation: str, input: Tensor, **parameters: Tensor | None) 
 
 
 def _update(running: Tensor | None, new: Tensor, momentum: float) -> None:
-    """One step of a running statistic, in place: ``mul(old, 1 - momentum) + mul(new, momentum)``."""
+    """One step of a running statistic, in place: ``old + mul(new - old, momentum)``."""
     if running is not None:
-        kept = mul(running.float(), difference(1.0, momentum))
-        running.copy_(rounded(kept + mul(new, momentum), running))
+        old = running.float()
+        running.copy_(rounded(old + mul(new - old, momentum), running))
 
 
 def batch_norm(
@@ -96,7 +95,7 @@ def batch_norm(
     """``torch.nn.functional.batch_norm``: layer norm of each channel over batch and positions, or, if not
     ``training``, ``mul(x - running_mean, div(weight, sqrt(running_var + eps))) + bias``.
 
-    In training the running statistics are updated in place by ``mul(old, 1 - momentum) + mul(new, momentum)``; the
+    In training the running statistics are updated in place by ``old + mul(new - old, momentum)``; the
     new variance is ``div(sum(mul(c, c)), n - 1)``.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mulfree.numerics import rows
-from mulfree.numerics.formats import ONE
 from mulfree.numerics.rows import Row
 from mulfree.numerics.scalar import add, bits, div, mul, negate
 
@@ -27,5 +26,5 @@ def moments(channel: Row) -> tuple[int, int]:
 
 
 def running(old: int, new: int, momentum: int) -> int:
-    """One step of a running statistic: old * (1 - momentum) + new * momentum."""
-    return add(mul(old, add(ONE, negate(momentum))), mul(new, momentum))
+    """One step of a running statistic: old + (new - old) * momentum, whose fixed point is ``new``."""
+    return add(old, mul(add(new, negate(old)), momentum))
