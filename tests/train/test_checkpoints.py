@@ -12,7 +12,8 @@ import torch
 
 from mulfree.train import OutputError
 from mulfree.train import checkpoints as module
-from mulfree.train.checkpoints import Checkpoint, Checkpoints, DamagedError, random_seed
+from mulfree.train.checkpoints import Checkpoint, Checkpoints, DamagedError
+from mulfree.train.seeds import random_seed
 
 
 def _checkpoint(step: int) -> Checkpoint:

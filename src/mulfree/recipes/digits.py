@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from mulfree.data.digits import Split, load_digits
 from mulfree.models.vit import VisionTransformer
-from mulfree.train.checkpoints import random_seed
 from mulfree.train.errors import ConfigError
+from mulfree.train.seeds import random_seed
 from mulfree.train.settings import CHECKED, Count, Positive, Share
 from mulfree.train.task import Batch, Batches
 

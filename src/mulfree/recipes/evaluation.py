@@ -9,10 +9,11 @@ from typing import Any, Literal
 import torch
 
 from mulfree.recipes.recipe import parse
-from mulfree.train.checkpoints import Checkpoints, seed_all
+from mulfree.train.checkpoints import Checkpoints
 from mulfree.train.errors import OutputError
 from mulfree.train.records import METRICS, read_metrics
 from mulfree.train.run import CHECKPOINTS, RECIPE, finished
+from mulfree.train.seeds import seed_all
 
 
 @dataclass(frozen=True)

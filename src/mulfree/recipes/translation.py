@@ -18,8 +18,8 @@ from mulfree.data.translation.corpus import Corpus, Pairs, Preparation, prepare
 from mulfree.data.translation.dictionary import EOS, PAD, Dictionary
 from mulfree.models.beam_search import Hypothesis, beam_search
 from mulfree.models.transformer import Transformer
-from mulfree.train.checkpoints import random_seed
 from mulfree.train.errors import ConfigError
+from mulfree.train.seeds import random_seed
 from mulfree.train.settings import CHECKED, Count, Flag, NotNegative, Positive, Rate, Share
 from mulfree.train.task import Batch, Batches
 

@@ -22,7 +22,7 @@ from mulfree.data.augment import (
 )
 from mulfree.data.cifar10 import Images
 from mulfree.data.image_folders import ImageFolder
-from mulfree.train.checkpoints import random_seed
+from mulfree.train.seeds import random_seed
 from mulfree.train.settings import CHECKED, Count, Flag, NotNegative, Share
 from mulfree.train.task import Batch
 

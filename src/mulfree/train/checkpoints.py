@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -226,14 +225,3 @@ def weights(path: Path) -> dict[str, Tensor]:
     if not step.isdigit():
         raise DamagedError(f"{path} is no folder of a checkpoint")
     return Checkpoints(path.parent).read(int(step)).model
-
-
-def random_seed(*place: int) -> int:
-    """A seed of 63 bits for a place in the training, such as (seed, step, batch)."""
-    digest = hashlib.blake2b(" ".join(map(str, place)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
-
-
-def seed_all(*place: int) -> None:
-    """Set torch's generators, so that what is random is a function of the place."""
-    torch.manual_seed(random_seed(*place))

@@ -21,10 +21,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset
 
 from mulfree.train.arithmetic import Arithmetic
-from mulfree.train.checkpoints import Checkpoint, capture, restore, seed_all
+from mulfree.train.checkpoints import Checkpoint, capture, restore
 from mulfree.train.errors import ConfigError, NonFiniteLossError
 from mulfree.train.optimization import clip, make_optimizer, make_schedule
 from mulfree.train.processes import Processes
+from mulfree.train.seeds import seed_all
 from mulfree.train.settings import OptimizerSettings, ScheduleSettings, TrainingSettings
 from mulfree.train.task import Batch, Batches, Task
 
