@@ -12,6 +12,7 @@ import torch
 
 from mulfree.data.locations import VARIABLE, MissingDataError, data_folder
 from mulfree.data.translation import BOS, EOS, PAD, UNK, Dictionary, Pairs, TokenBatches, plan, prepare
+from mulfree.data.translation.bpe import BPE
 from mulfree.data.translation.corpus import Preparation, _clean
 
 pytest.importorskip("sacremoses")
@@ -50,6 +51,16 @@ def test_text_becomes_tokens_and_text_again(tmp_path: Path) -> None:
     assert corpus.test.references == EN
     assert corpus.source.tokens[:4] == ("<s>", "<pad>", "</s>", "<unk>")
     assert UNK not in {number for sentence in corpus.train.source for number in sentence}
+
+
+def test_parts_are_always_the_same() -> None:
+    sentences = [text.split() for text in (*DE, *EN)]
+    first = BPE.learn(sentences, 90)
+    for _ in range(8):
+        assert BPE.learn(sentences, 90).model == first.model
+    for sentence in sentences:
+        assert BPE.join(first.split(sentence)) == sentence
+    assert BPE.join(["a@@", "b", "c@@"]) == ["ab", "c"]
 
 
 def test_compressed_files_and_the_cache(tmp_path: Path) -> None:

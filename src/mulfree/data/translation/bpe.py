@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 END = "</w>"
@@ -26,14 +26,19 @@ class BPE:
         self._known: dict[str, list[str]] = {}
 
     @classmethod
-    def learn(cls, sentences: Iterable[Sequence[str]], size: int) -> BPE:
-        """About ``size`` parts, single characters included, from the words of both languages."""
+    def learn(cls, sentences: Sequence[Sequence[str]], size: int) -> BPE:
+        """About ``size`` parts, single characters included, from the words of both languages.
+
+        Equally frequent pairs are taken in the order of their parts' numbers. The last characters of words get theirs
+        here, in alphabetical order; left to the package they are numbered in an order that changes from run to run.
+        """
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
         tokenizer = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix=END))
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        ends = sorted({word[-1] + END for sentence in sentences for word in sentence})
         trainer = trainers.BpeTrainer(
-            vocab_size=size, special_tokens=["<unk>"], end_of_word_suffix=END, show_progress=False
+            vocab_size=size, special_tokens=["<unk>", *ends], end_of_word_suffix=END, show_progress=False
         )
         tokenizer.train_from_iterator((" ".join(sentence) for sentence in sentences), trainer)
         return cls(tokenizer.to_str())
