@@ -266,7 +266,7 @@ def test_bad_arguments(change: dict[str, Any], error: type[Exception], message: 
 MEMORY = """
 import torch, mulfree.functional as MF
 from benchmarks.memory import RESET, _resident
-q, k, v = (torch.randn(4, 4096, 16).requires_grad_() for _ in range(3))
+q, k, v = (torch.randn(4, 8192, 16).requires_grad_() for _ in range(3))
 MF.scaled_dot_product_attention(q[:, :300], k, v).sum().backward()
 RESET.write_text("5")
 before = _resident("VmRSS")
@@ -279,5 +279,5 @@ print(_resident("VmHWM") - before)
 def test_memory_does_not_grow_with_the_scores() -> None:
     root = Path(__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True, cwd=root)
-    scores = 4 * 4096 * 4096 * 4
+    scores = 4 * 8192 * 8192 * 4
     assert int(run.stdout) < scores // 4
