@@ -30,8 +30,12 @@ def sum_hook(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Future
         group: the processes; None for all. What ``register_comm_hook`` got as its state.
         bucket: gradients.
     """
+    return _summed(group, bucket).then(_first)
+
+
+def _summed(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Future[list[Tensor]]:  # type: ignore[name-defined]
     future: Future[list[Tensor]] = dist.all_reduce(bucket.buffer(), group=group, async_op=True).get_future()
-    return future.then(_first)
+    return future
 
 
 def _first(done: Future[list[Tensor]]) -> Tensor:
@@ -53,12 +57,11 @@ def average_hook(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Fu
         TypeError: another dtype; raised in the backward pass.
     """
     processes = dist.get_world_size(group)
-    future: Future[list[Tensor]] = dist.all_reduce(bucket.buffer(), group=group, async_op=True).get_future()
 
     def divided(done: Future[list[Tensor]]) -> Tensor:
-        return _divide(done.value()[0], processes)
+        return _divide(_first(done), processes)
 
-    return future.then(divided)
+    return _summed(group, bucket).then(divided)
 
 
 def average_fully_sharded(module: "FSDPModule") -> None:

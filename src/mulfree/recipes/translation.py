@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -62,13 +63,13 @@ class TextSettings:
     folder: str
     data_dir: str = ""
     cache: str = str(CACHE)
-    source: str = "de"
-    target: str = "en"
-    lowercase: Flag = True
-    bpe: Positive = 10_000
-    longest: Positive = 175
-    ratio: Rate = 1.5
-    prepared: Flag = False
+    source: str = Preparation.source
+    target: str = Preparation.target
+    lowercase: Flag = Preparation.lowercase
+    bpe: Positive = Preparation.bpe
+    longest: Positive = Preparation.longest
+    ratio: Rate = Preparation.ratio
+    prepared: Flag = Preparation.prepared
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -116,7 +117,9 @@ class TranslationTask:
             else:
                 assert settings.numbers is not None
                 self.corpus = _numbers(settings.numbers)
-            self._plan = plan(self.corpus.train, settings.max_tokens, seed=0)
+            self._plan, self._valid = (
+                plan(part, settings.max_tokens, seed=0) for part in (self.corpus.train, self.corpus.valid)
+            )
             self.model()
         except (MissingDataError, ValueError) as error:
             raise ConfigError(f"task: {error}") from None
@@ -158,7 +161,7 @@ class TranslationTask:
         """Mean cross-entropy of a validation token in nats, without smoothing, and its exponential."""
         total = tokens = 0.0
         device = next(model.parameters()).device
-        for chosen in plan(self.corpus.valid, self.settings.max_tokens, seed=0):
+        for chosen in self._valid:
             source, previous, target = (x.to(device) for x in tensors(self.corpus.valid, chosen))
             scores = model(source, previous).flatten(0, 1)
             total += float(nn.functional.cross_entropy(scores, target.flatten(), ignore_index=PAD, reduction="sum"))
@@ -173,10 +176,10 @@ class TranslationTask:
         exact = sum(a == b for a, b in zip(words, wanted, strict=True)) / len(wanted)
         if self.settings.text is None:
             return {"exact": exact}
-        return {**self.bleu(words), "exact": exact}
+        return {**self.bleu(words, wanted), "exact": exact}
 
-    def bleu(self, words: Sequence[list[str]]) -> dict[str, float]:
-        """BLEU of test translations by sacreBLEU (Post, 2018).
+    def bleu(self, words: Sequence[list[str]], wanted: Sequence[list[str]]) -> dict[str, float]:
+        """BLEU of test translations by sacreBLEU (Post, 2018), from their words and those of the test data.
 
         "bleu" is that of detokenized text with sacreBLEU's own tokenization, lower case where the preparation is;
         "bleu_tokenized" that of the tokens of the preparation, which papers on IWSLT14 quote.
@@ -186,8 +189,8 @@ class TranslationTask:
         preparation, references = self.corpus.preparation, self.corpus.test.references
         text = [self.corpus.sentence(line) for line in words]
         own = BLEU(lowercase=preparation.lowercase).corpus_score(text, [references])
-        tokens = [" ".join(self.corpus.words(target)) for target in self.corpus.test.target]
-        plain = BLEU(tokenize="none", force=True).corpus_score([" ".join(line) for line in words], [tokens])
+        found, tokens = ([" ".join(line) for line in lines] for lines in (words, wanted))
+        plain = BLEU(tokenize="none", force=True).corpus_score(found, [tokens])
         return {"bleu": own.score, "bleu_tokenized": plain.score}
 
     @torch.no_grad()
@@ -214,28 +217,29 @@ def _text(settings: TextSettings, say: Callable[[str], None]) -> Corpus:
         folder = data_folder(settings.data_dir or None) / folder
     if not folder.is_dir():
         raise MissingDataError(f"no folder {folder} with parallel text")
-    how = Preparation(
-        settings.source, settings.target, settings.lowercase, settings.bpe, settings.longest, settings.ratio,
-        settings.prepared,
-    )  # fmt: skip
+    how = Preparation(**{field.name: getattr(settings, field.name) for field in fields(Preparation)})
     return prepare(folder, how, Path(settings.cache).expanduser(), say)
 
 
 def _numbers(settings: NumberSettings) -> Corpus:
     """German letters to English words."""
     parts = number_words.split(settings.train, settings.held_out, settings.largest)
-    german, english = (
-        [list(number_words.german(n)) for n in parts.train],
-        [number_words.english(n).replace("-", " - ").split() for n in parts.train],
-    )
+    german, english = ([spell(n) for n in parts.train] for spell in (_letters, _words))
     source, target = Dictionary.of(german), Dictionary.of(english)
 
     def pairs(numbers: Sequence[int]) -> Pairs:
-        words = [number_words.english(n) for n in numbers]
         return Pairs(
-            [source.encode(list(number_words.german(n))) for n in numbers],
-            [target.encode(text.replace("-", " - ").split()) for text in words],
-            words,
+            [source.encode(_letters(n)) for n in numbers],
+            [target.encode(_words(n)) for n in numbers],
+            [number_words.english(n) for n in numbers],
         )
 
     return Corpus(Preparation(bpe=1), source, target, pairs(parts.train), pairs(parts.valid), pairs(parts.test))
+
+
+def _letters(number: int) -> list[str]:
+    return list(number_words.german(number))
+
+
+def _words(number: int) -> list[str]:
+    return number_words.english(number).replace("-", " - ").split()

@@ -128,6 +128,14 @@ def _size(image: Image, size: int) -> Image:
     return centre_crop(image, size)
 
 
+def _pixels(source: Source, chosen: NDArray[np.int64], size: int) -> Pixels:
+    """Images as they are but for their size."""
+    pixels = source.pixels(chosen)
+    if pixels is None or pixels.shape[2] != size:
+        pixels = _stacked([_size(source.image(int(index)), size) for index in chosen])
+    return pixels
+
+
 class AugmentedBatches:
     """Shuffled batches of one epoch, each a function of (seed, epoch, index); an incomplete last one is left out.
 
@@ -179,13 +187,10 @@ class AugmentedBatches:
         return torch.from_numpy(values), torch.from_numpy(targets)
 
     def _changed(self, chosen: NDArray[np.int64], generator: np.random.Generator) -> Pixels:
-        augment = self.augment
-        pixels = None if augment.single else self.source.pixels(chosen)
-        if pixels is None or pixels.shape[2] != self.image_size:
-            pixels = _stacked([self._one(int(index)) for index in chosen])
-        padding = 0 if augment.resized_crop else augment.padding
-        # Those that are changed one by one have been shifted and mirrored before.
-        return pixels if augment.single else crop_and_flip(pixels, padding, generator, flip=augment.flip)
+        if self.augment.single:
+            return _stacked([self._one(int(index)) for index in chosen])
+        pixels = _pixels(self.source, chosen, self.image_size)
+        return crop_and_flip(pixels, self.augment.padding, generator, flip=self.augment.flip)
 
     def _one(self, index: int) -> Image:
         """One image; its choices are drawn by (seed, epoch, image)."""
@@ -193,8 +198,6 @@ class AugmentedBatches:
 
         augment, generator = self.augment, np.random.default_rng(random_seed(*self.place, index, 1))
         image = self.source.image(index)
-        if not augment.single:
-            return _size(image, self.image_size)
         if augment.resized_crop:
             image = random_resized_crop(image, self.image_size, generator)
             if augment.flip and generator.random() < 0.5:
@@ -211,7 +214,6 @@ def plain(
     source: Source, chosen: NDArray[np.int64], image_size: int, statistics: tuple[tuple[float, ...], tuple[float, ...]]
 ) -> Batch:
     """Images as they are but for their size, and labels."""
-    pixels = source.pixels(chosen)
-    if pixels is None or pixels.shape[2] != image_size:
-        pixels = _stacked([_size(source.image(int(index)), image_size) for index in chosen])
-    return torch.from_numpy(normalize(pixels, *statistics)), torch.from_numpy(source.labels[chosen])
+    return torch.from_numpy(normalize(_pixels(source, chosen, image_size), *statistics)), torch.from_numpy(
+        source.labels[chosen]
+    )

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mulfree.audit import Audit, audit
+from mulfree.audit import audit
 from mulfree.train.errors import AuditError
 from mulfree.train.records import Metrics, write_json
 
@@ -28,7 +28,6 @@ class Audits:
     def __init__(self, folder: Path | None, metrics: Metrics | None, every: int, wanted: bool, strict: bool) -> None:
         self.folder, self.metrics, self.every = folder, metrics, every
         self.wanted, self.strict = wanted, strict
-        self.last: Audit | None = None
         self.audited: set[int] = set()
         self._asked = False
         with suppress(ValueError):  # only the main thread may
@@ -49,7 +48,6 @@ class Audits:
             return
         with audit() as found:
             yield
-        self.last = found
         self.audited.add(step)
         if self.metrics is not None and self.folder is not None:
             self.metrics.add("audit", step, multiplications=found.multiplications, findings=len(found.findings))

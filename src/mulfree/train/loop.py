@@ -148,7 +148,6 @@ class Trainer:
 
     def _one(self, micro: list[Batch], audit: AbstractContextManager[Any]) -> Step:
         start = time.perf_counter()
-        self._shared.train()
         items = int(self.processes.total(sum(self.task.count(batch) for batch in micro)))
         lr = float(self.optimizer.param_groups[0]["lr"])
         with audit:
@@ -192,7 +191,9 @@ class Trainer:
     def _measured(self, measure: Any) -> dict[str, float]:
         self.model.eval()
         seed_all(self.settings.seed, self.step, -1)
-        return dict(measure(self.model))
+        found = dict(measure(self.model))
+        self.model.train()
+        return found
 
 
 def parameters_of(model: nn.Module) -> int:

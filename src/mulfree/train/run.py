@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,15 +80,11 @@ def prepare(folder: Path, recipe: str) -> None:
     """Make the folder of a new run and describe it.
 
     Raises:
-        OutputError: it cannot be written to, or holds a run already.
+        OutputError: it cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / RECIPE).exists():
-            raise OutputError(f"{folder} holds a run already; give --resume to go on, or another --output-dir")
     except OSError as error:
-        if isinstance(error, OutputError):
-            raise
         raise OutputError(f"cannot write to the output folder {folder}: {error.strerror or error}") from error
     write_text(folder / RECIPE, recipe)
     write_json(folder / ENVIRONMENT, environment())
@@ -149,6 +145,7 @@ def train(
     finally:
         if metrics is not None:
             metrics.close()
+    records = read_metrics(folder / METRICS) if (folder / METRICS).exists() else []  # written by the first process
     result = Result(
         recipe=recipe,
         arithmetic=trainer.arithmetic.label,
@@ -157,28 +154,26 @@ def train(
         scores=trainer.evaluate(),
         steps=trainer.step,
         epochs=trainer.step / trainer.steps_per_epoch,
-        milliseconds=_milliseconds(folder),
+        milliseconds=_milliseconds(records),
         seconds=progress.seconds,
         parameters=parameters_of(trainer.model),
-        multiplications=_multiplications(folder, audits),
+        multiplications=_multiplications(records),
     )
     if first:
-        save_curves(folder / CURVES, {result.arithmetic: [read_metrics(folder / METRICS)]}, title)
+        save_curves(folder / CURVES, {result.arithmetic: [records]}, title)
         write_json(folder / RESULT, asdict(result))
     trainer.processes.wait()
     return result
 
 
-def _milliseconds(folder: Path) -> float:
+def _milliseconds(records: Sequence[Mapping[str, Any]]) -> float:
     """Median over the records of their median steps."""
-    found = [r["milliseconds"] for r in read_metrics(folder / METRICS) if r.get("milliseconds")]
+    found = [r["milliseconds"] for r in records if r.get("milliseconds")]
     return median(found) if found else 0.0
 
 
-def _multiplications(folder: Path, audits: Audits) -> int | None:
-    if audits.last is not None:
-        return audits.last.multiplications
-    found = [r["multiplications"] for r in read_metrics(folder / METRICS) if r["kind"] == "audit"]
+def _multiplications(records: Sequence[Mapping[str, Any]]) -> int | None:
+    found = [r["multiplications"] for r in records if r["kind"] == "audit"]
     return int(found[-1]) if found else None
 
 

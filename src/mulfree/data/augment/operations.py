@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image, Resampling
 
 TOP = 10.0
 """The greatest magnitude."""
@@ -28,12 +28,18 @@ def _signed(value: float, generator: np.random.Generator) -> float:
     return -value if generator.random() < 0.5 else value
 
 
-def _moved(image: Image, matrix: tuple[float, ...], generator: np.random.Generator) -> Image:
-    """By an affine map, with bilinear or bicubic interpolation."""
+def _resampling(generator: np.random.Generator) -> Resampling:
+    """Bilinear or bicubic interpolation."""
     from PIL import Image as module
 
-    filters = (module.Resampling.BILINEAR, module.Resampling.BICUBIC)
-    resample = filters[int(generator.integers(2))]
+    return (module.Resampling.BILINEAR, module.Resampling.BICUBIC)[int(generator.integers(2))]
+
+
+def _moved(image: Image, matrix: tuple[float, ...], generator: np.random.Generator) -> Image:
+    """By an affine map."""
+    from PIL import Image as module
+
+    resample = _resampling(generator)
     return image.transform(image.size, module.Transform.AFFINE, matrix, resample=resample, fillcolor=GREY)
 
 
@@ -55,10 +61,7 @@ def _translate_y(image: Image, share: float, generator: np.random.Generator) -> 
 
 def _rotate(image: Image, share: float, generator: np.random.Generator) -> Image:
     """By up to 30 degrees."""
-    from PIL import Image as module
-
-    filters = (module.Resampling.BILINEAR, module.Resampling.BICUBIC)
-    angle, resample = _signed(30 * share, generator), filters[int(generator.integers(2))]
+    angle, resample = _signed(30 * share, generator), _resampling(generator)
     return image.rotate(angle, resample=resample, fillcolor=GREY)
 
 

@@ -8,11 +8,12 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mulfree.data.locations import MissingDataError
 from mulfree.data.translation.bpe import BPE
-from mulfree.data.translation.dictionary import Dictionary
+from mulfree.data.translation.dictionary import SPECIAL, Dictionary
 from mulfree.data.translation.moses import Moses
 
 _VERSION = 1
@@ -71,7 +72,11 @@ class Corpus:
 
     def sentence(self, words: list[str]) -> str:
         """Words as text, for people and for BLEU."""
-        return Moses(self.preparation.target, False).detokenize(words)
+        return self._moses.detokenize(words)
+
+    @cached_property
+    def _moses(self) -> Moses:
+        return Moses(self.preparation.target, False)
 
 
 PARTS = ("train", "valid", "test")
@@ -156,7 +161,7 @@ def _prepared(raw: dict[str, tuple[Text, Text]], how: Preparation, say: Callable
     stored: dict[str, Text] = {}
     for place, language in enumerate(("source", "target")):
         dictionary = Dictionary.of(words["train"][place])
-        stored[language] = list(dictionary.tokens[len(Dictionary(()).tokens) :])
+        stored[language] = list(dictionary.tokens[len(SPECIAL) :])
         for name in PARTS:
             stored[f"{name}.{language}"] = [" ".join(line) for line in words[name][place]]
     for name in PARTS:
