@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
 import mulfree as mf
+from benchmarks.report import screen
 from mulfree.backends.cpu import CPUBackend
 from mulfree.backends.native import kernels
 from mulfree.data import batches, load_digits
@@ -134,8 +134,7 @@ def main() -> None:
         total.torch_seconds += products.torch_seconds
     table.add_section()
     table.add_row("all", "", *_cells(total, bare))
-    console = Console()
-    (console if console.is_terminal else Console(width=140)).print(table)
+    screen().print(table)
 
 
 def _cells(products: Products, bare: float) -> tuple[str, ...]:

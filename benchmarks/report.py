@@ -6,11 +6,10 @@ import json
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 
 import numpy
@@ -21,9 +20,14 @@ from threadpoolctl import threadpool_info
 
 from benchmarks.harness import Result
 from mulfree.backends import select
+from mulfree.train.machine import processor, revision, version
 
 KERNELS = "mulfree.backends._cpu"
 COLUMNS = ("work", "data", "rival", "ours", "rival's", "speed", "target", "met")
+
+
+PRINTED_WIDTH = 140
+"""Columns of tables that do not go to a terminal."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,6 @@ def native_target() -> str:
     return str(import_module(KERNELS).target())
 
 
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        match = re.search(r"^model name\s*:\s*(.+)$", information.read_text(), re.MULTILINE)
-        if match:
-            return match.group(1)
-    return platform.processor() or platform.machine()
-
-
 def _compiler() -> str:
     """The compiler that built the kernels, from the note that it leaves in the file."""
     try:
@@ -87,21 +82,13 @@ def _blas() -> str:
 
 def _version() -> str:
     """The version, and the commit where the folder is a checkout."""
-    try:
-        version = metadata.version("mulfree")
-    except metadata.PackageNotFoundError:
-        version = "not installed"
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return version
-    return f"{version} ({commit})"
+    installed, commit = version("mulfree") or "not installed", revision(Path(__file__).parent)
+    return f"{installed} ({commit})" if commit else installed
 
 
 def describe_machine(threads: int, command: str) -> Machine:
     return Machine(
-        processor=_processor(),
+        processor=processor(),
         logical_cores=os.cpu_count() or 1,
         system=f"{platform.system()} {platform.machine()}",
         threads=threads,
@@ -139,6 +126,12 @@ def cells(result: Result) -> tuple[str, ...]:
         "" if result.target is None else f">= {result.target:g}x",
         {True: "yes", False: "no", None: ""}[result.met],
     )
+
+
+def screen() -> Console:
+    """The terminal, or where there is none lines of a fixed width."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PRINTED_WIDTH)
 
 
 def show(results: Sequence[Result], console: Console) -> None:

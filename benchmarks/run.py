@@ -10,15 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
 
 from benchmarks import convolution, matmul, memory, networks, pointwise, report, training
 from benchmarks.harness import Budget, Case, Context, Result, WrongResultError, evaluate
 
-PRINTED_WIDTH = 140
-"""Columns of the table where it does not go to a terminal."""
 RESULTS = Path(__file__).parent / "results"
 GROUPS: dict[str, Callable[[Context], Iterator[Case | Result]]] = {
     "matmul": matmul.forward,
@@ -79,9 +76,7 @@ def _run_group(name: str, context: Context, budget: Budget, progress: Progress) 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks; 1 if a result is wrong, else 0, whether or not the targets are met."""
     options = _parser().parse_args(arguments)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PRINTED_WIDTH)
+    console = report.screen()
     torch.set_num_threads(options.threads)
     command = shlex.join(["python", "-m", "benchmarks.run", *(sys.argv[1:] if arguments is None else arguments)])
     machine = report.describe_machine(options.threads, command)

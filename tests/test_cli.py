@@ -63,6 +63,8 @@ def test_evaluate_gives_the_result_of_the_training(tmp_path: Path, tiny: str) ->
     scores = json.loads((run / "evaluation-last.json").read_text())["scores"]
     assert scores == json.loads((run / "result.json").read_text())["scores"]
     assert "no folder of a run" in _message("evaluate", str(out), code=1)
+    assert "threads must be at least 1" in _message("evaluate", str(run), "--threads", "0", code=2)
+    assert "abacus" in _message("evaluate", str(run), "--device", "abacus", code=2)
 
 
 def test_runs_need_a_folder(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import shutil
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from mulfree.audit.disassembly import objdump
 from mulfree.backends import select
 from mulfree.cli.screen import screen
+from mulfree.train.machine import version
 
 
 def doctor() -> None:
@@ -19,7 +19,7 @@ def doctor() -> None:
     console = screen()
     table = Table(show_header=False)
     for name in ("mulfree", "torch", "numpy", "scikit-learn", "matplotlib"):
-        table.add_row(name, _version(name))
+        table.add_row(name, version(name) or "not installed")
     table.add_row(
         "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", end_section=True
     )
@@ -44,10 +44,3 @@ def doctor() -> None:
     console.print(table)
     for hint in hints:
         console.print(hint, highlight=False, soft_wrap=True)
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

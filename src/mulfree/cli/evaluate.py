@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import typer
 from rich.table import Table
 
 from mulfree.cli.errors import reported
 from mulfree.cli.screen import screen
+from mulfree.cli.threads import set_threads
 from mulfree.recipes.evaluation import evaluate_run
+from mulfree.recipes.runs import device_named
 from mulfree.train.records import write_json
 
 
@@ -26,10 +27,9 @@ def evaluate(
 ) -> None:
     """Evaluate a run on its test data, print the scores and store them in evaluation-<checkpoint>.json."""
     console = screen()
-    if threads is not None:
-        torch.set_num_threads(max(threads, 1))
     with reported():
-        found = evaluate_run(run, checkpoint, torch.device(device))
+        set_threads(threads)
+        found = evaluate_run(run, checkpoint, device_named(device))
         path = run / f"evaluation-{checkpoint}.json"
         write_json(path, {"step": found.step, "scores": found.scores})
     table = Table("measurement", "value", title=f"{run}, step {found.step}", title_justify="left")

@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +13,7 @@ from rich.table import Table
 from mulfree.cli.errors import FAILED, reported
 from mulfree.cli.progress import TrainingProgress
 from mulfree.cli.screen import screen
+from mulfree.cli.threads import set_threads
 from mulfree.recipes import Comparison, Options, Recipe, changed, load, names, train_recipe
 from mulfree.train import ConfigError
 from mulfree.train.arithmetic import PolicyName
@@ -80,10 +80,7 @@ def train(
         changes |= {f"arithmetic.derivative.{key}": value for key, value in map(_pair, derivative or [])}
         changes |= {key: _value(value) for key, value in map(_pair, set_ or [])}
         chosen = _fitting(changed(load(recipe), changes), changes)
-        if threads is not None:
-            if threads < 1:
-                raise ConfigError(f"threads must be at least 1, got {threads}")
-            torch.set_num_threads(threads)
+        set_threads(threads)
         if resume and output_dir is None:
             raise ConfigError("--resume needs --output-dir, the folder of the runs that shall go on")
         folder = output_dir or _new_folder(Path("runs"), chosen.name)

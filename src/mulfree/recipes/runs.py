@@ -102,7 +102,7 @@ def train_recipe(recipe: Recipe, options: Options, screen: Screen) -> Comparison
         ConfigError: settings that cannot be used, or that differ from those of the run that is to go on.
         OutputError, NonFiniteLossError, AuditError, Interrupted: from a run.
     """
-    device = _device(options.device)
+    device = device_named(options.device)
     if options.seeds < 1:
         raise ConfigError(f"seeds must be at least 1, got {options.seeds}")
     task = recipe.make_task()
@@ -143,7 +143,8 @@ class _Reporter:
         self.hear(step, status)
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """Raises ConfigError if it cannot be used."""
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # AssertionError: a torch built without that device

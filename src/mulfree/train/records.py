@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mulfree.train.errors import OutputError
+from mulfree.train.machine import processor, revision, version
 
 METRICS, ENVIRONMENT, RESULT = "metrics.jsonl", "environment.json", "result.json"
 _LIBRARIES = ("mulfree", "torch", "numpy", "safetensors", "pydantic")
@@ -105,36 +104,13 @@ def environment() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
-            "processor": _processor(),
+            "processor": processor(),
             "logical_cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
-        "revision": _revision(),
+        "revision": revision(),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
-
-
-def _revision() -> str | None:
-    try:
-        command = ["git", "describe", "--always", "--dirty"]
-        found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()
