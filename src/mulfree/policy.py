@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from mulfree.functional import Derivative, Derivatives
-from mulfree.functional._options import are_exact, is_exact, offset
+from mulfree.functional._options import MantissaBits, are_exact, is_exact, offset, precision
 
 GroupName = Literal["matmul", "softmax", "norm", "activation", "elementwise", "loss"]
 
@@ -45,13 +45,12 @@ class Products:
 
     on: bool = True
     derivative: Derivatives = "approximate"
-    mantissa_bits: int = 23
+    mantissa_bits: MantissaBits = 23
     compensation: float | None = None
 
     def __post_init__(self) -> None:
         are_exact(self.derivative)
-        if not 1 <= self.mantissa_bits <= 23:
-            raise ValueError(f"mantissa_bits must be 1 to 23, got {self.mantissa_bits}")
+        precision(self.mantissa_bits)
         offset(self.compensation)
 
 
@@ -106,7 +105,10 @@ class Policy:
 
     @classmethod
     def matmul_only(
-        cls, mantissa_bits: int = 23, derivative: Derivatives = "approximate", compensation: float | None = None
+        cls,
+        mantissa_bits: MantissaBits = 23,
+        derivative: Derivatives = "approximate",
+        compensation: float | None = None,
     ) -> Policy:
         """Only the matrix products replaced (Table 2)."""
         products = Products(derivative=derivative, mantissa_bits=mantissa_bits, compensation=compensation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mulfree.cli import affinity, audit, doctor, evaluate, runs, train
+from mulfree.cli import affinity, audit, compensation, doctor, evaluate, figures, reproduce, runs, train
 
 app = typer.Typer(
     name="mulfree",
@@ -16,7 +16,10 @@ app = typer.Typer(
 app.command("train", no_args_is_help=True)(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("runs")(runs.runs)
+app.command("reproduce")(reproduce.reproduce)
 app.command("audit", context_settings={"allow_interspersed_args": False})(audit.audit)
+app.command("figures")(figures.figures)
+app.command("compensation")(compensation.compensation)
 app.command("affinity")(affinity.affinity)
 app.command("doctor")(doctor.doctor)
 

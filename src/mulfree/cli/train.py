@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,10 +12,11 @@ from rich.table import Table
 from mulfree.cli.errors import FAILED, reported
 from mulfree.cli.progress import TrainingProgress
 from mulfree.cli.screen import screen
+from mulfree.cli.settings import changes_of, fitting, pair
 from mulfree.cli.threads import set_threads
-from mulfree.recipes import Comparison, Options, Recipe, changed, load, names, train_recipe
+from mulfree.recipes import Comparison, Options, changed, load, names, train_recipe
 from mulfree.train import ConfigError
-from mulfree.train.arithmetic import PolicyName
+from mulfree.train.arithmetic import Pass, PolicyName
 
 OPTIONS_OF = "Hyper-parameters (each also by --set)"
 
@@ -31,6 +31,7 @@ def train(
         typer.Option(help="GROUP=exact or =approximate; matmul, softmax, norm, activation, elementwise, loss."),
     ] = None,
     mantissa_bits: Annotated[int | None, typer.Option(help="That matrix products read of their operands.")] = None,
+    narrow: Annotated[Pass | None, typer.Option(help="The passes whose products read so few bits.")] = None,
     compensation: Annotated[float | None, typer.Option(help="Factor on every product of matrix products.")] = None,
     compare: Annotated[str | None, typer.Option(help="Also train: standard, matmul, or none.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training.", rich_help_panel=OPTIONS_OF)] = None,
@@ -62,9 +63,10 @@ def train(
     with reported():
         if recipe is None:
             raise ConfigError("name a recipe, or list them with --list")
-        changes: dict[str, Any] = {
+        hyper: dict[str, object] = {
             "arithmetic.policy": policy,
             "arithmetic.mantissa_bits": mantissa_bits,
+            "arithmetic.narrow": narrow,
             "arithmetic.compensation": compensation,
             "training.compare": compare,
             "training.epochs": epochs,
@@ -76,10 +78,9 @@ def train(
             "task.batch_size": batch_size,
             "optimizer.lr": lr,
         }
-        changes = {place: value for place, value in changes.items() if value is not None}
-        changes |= {f"arithmetic.derivative.{key}": value for key, value in map(_pair, derivative or [])}
-        changes |= {key: _value(value) for key, value in map(_pair, set_ or [])}
-        chosen = _fitting(changed(load(recipe), changes), changes)
+        hyper |= {f"arithmetic.derivative.{key}": value for key, value in map(pair, derivative or [])}
+        changes = changes_of(hyper, set_)
+        chosen = fitting(changed(load(recipe), changes), changes)
         set_threads(threads)
         if resume and output_dir is None:
             raise ConfigError("--resume needs --output-dir, the folder of the runs that shall go on")
@@ -99,29 +100,6 @@ def _listed() -> Table:
         recipe = load(name)
         table.add_row(name, recipe.description, recipe.source)
     return table
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise ConfigError(f"expected NAME=VALUE, got {text!r}")
-    return name, value
-
-
-def _value(text: str) -> Any:
-    """What TOML would read; a bare word is a string."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _fitting(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
-    """With fewer epochs than the recipe's warm-up takes, a warm-up that leaves one."""
-    epochs, warmup = recipe.training.epochs, recipe.schedule.warmup_epochs
-    if "training.epochs" in changes and 0 < epochs <= warmup:
-        return changed(recipe, {"schedule.warmup_epochs": epochs - 1})
-    return recipe
 
 
 def _new_folder(parent: Path, name: str) -> Path:

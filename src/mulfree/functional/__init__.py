@@ -115,7 +115,7 @@ from mulfree.functional._maxima import (
 )
 from mulfree.functional._moments import nanmean, norm, normalize, prod, std, std_mean, var, var_mean, vector_norm
 from mulfree.functional._norms import batch_norm, group_norm, instance_norm, local_response_norm, rms_norm
-from mulfree.functional._options import Derivative, Derivatives
+from mulfree.functional._options import Derivative, Derivatives, MantissaBits
 from mulfree.functional._pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -152,6 +152,7 @@ from mulfree.functional._sums import mean, sum
 __all__ = [
     "Derivative",
     "Derivatives",
+    "MantissaBits",
     "abs",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mulfree.functional._elementwise import mul
-from mulfree.functional._options import Derivative, Derivatives, are_exact, is_exact, offset
+from mulfree.functional._options import Derivative, Derivatives, MantissaBits, are_exact, is_exact, offset, precision
 from mulfree.functional._rows import softmax
 from mulfree.numerics import scalar
 from mulfree.numerics.random import dropout_threshold
@@ -70,7 +70,7 @@ def scaled_dot_product_attention(
     *,
     derivative: Derivatives = "approximate",
     softmax_derivative: Derivative | None = None,
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.scaled_dot_product_attention`` with PA products and softmax.
@@ -117,7 +117,7 @@ def scaled_dot_product_attention(
         attn_mask,
         *_dropout_settings(dropout_p, query),
         is_causal,
-        mantissa_bits,
+        precision(mantissa_bits),
         scale_offset + added,
         added,
         *are_exact(derivative),
@@ -183,13 +183,13 @@ def attention_weights(
     mask: Tensor | None,
     scale: float | None,
     derivative: Derivatives,
-    mantissa_bits: int,
+    mantissa_bits: MantissaBits,
     compensation: float | None,
 ) -> Tensor:
     """Softmax of the scaled scores plus ``mask``: ``(*batch, l, d), (*batch, s, d) -> (*batch, l, s)``."""
     query, scale_offset = _scaled(query, _default_scale(query) if scale is None else scale)
     added = scale_offset + offset(compensation)
-    scores: Tensor = products.matmul(query, key.mT, mantissa_bits, added, *are_exact(derivative))
+    scores: Tensor = products.matmul(query, key.mT, precision(mantissa_bits), added, *are_exact(derivative))
     if mask is not None:
         if mask.dtype is not scores.dtype:
             raise TypeError(f"attention: the mask must be bool or {scores.dtype} like the query, got {mask.dtype}")
@@ -198,10 +198,12 @@ def attention_weights(
 
 
 def attend(
-    weights: Tensor, value: Tensor, derivative: Derivatives, mantissa_bits: int, compensation: float | None
+    weights: Tensor, value: Tensor, derivative: Derivatives, mantissa_bits: MantissaBits, compensation: float | None
 ) -> Tensor:
     """``(*batch, l, s), (*batch, s, v) -> (*batch, l, v)``."""
-    result: Tensor = products.matmul(weights, value, mantissa_bits, offset(compensation), *are_exact(derivative))
+    result: Tensor = products.matmul(
+        weights, value, precision(mantissa_bits), offset(compensation), *are_exact(derivative)
+    )
     return result
 
 

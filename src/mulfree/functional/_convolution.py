@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from mulfree.functional._options import Derivatives, are_exact, offset
+from mulfree.functional._options import Derivatives, MantissaBits, are_exact, offset, precision
 from mulfree.ops import convolution as ops
 
 Size = int | Sequence[int]
@@ -62,7 +62,7 @@ def _conv(
     dilation: Size,
     groups: int,
     derivative: Derivatives,
-    mantissa_bits: int,
+    mantissa_bits: MantissaBits,
     compensation: float | None,
 ) -> Tensor:
     name = f"conv{dims}d"
@@ -90,7 +90,7 @@ def _conv(
         spread,
         groups,
         tuple(size),
-        mantissa_bits,
+        precision(mantissa_bits),
         offset(compensation),
         *are_exact(derivative),
     )
@@ -108,7 +108,7 @@ def _conv_transpose(
     groups: int,
     dilation: Size,
     derivative: Derivatives,
-    mantissa_bits: int,
+    mantissa_bits: MantissaBits,
     compensation: float | None,
 ) -> Tensor:
     name = f"conv_transpose{dims}d"
@@ -141,7 +141,7 @@ def _conv_transpose(
         spread,
         groups,
         tuple(size),
-        mantissa_bits,
+        precision(mantissa_bits),
         offset(compensation),
         *are_exact(derivative),
     )
@@ -158,7 +158,7 @@ def conv1d(
     groups: int = 1,
     *,
     derivative: Derivatives = "approximate",
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.conv1d`` with PAM products.
@@ -172,7 +172,8 @@ def conv1d(
         bias: ``(out_channels,)``.
         stride, padding, dilation, groups: as in torch; padding may be "valid" or "same".
         derivative: for input and weight if a pair.
-        mantissa_bits: both operands, and gradients in the backward pass, are first rounded to so many bits.
+        mantissa_bits: both operands, and gradients in the backward pass, are first rounded to so many bits; a pair
+            for those of the forward and of the backward pass.
         compensation: factor that every product gets in addition (section 2.7).
 
     Raises:
@@ -192,7 +193,7 @@ def conv2d(
     groups: int = 1,
     *,
     derivative: Derivatives = "approximate",
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.conv2d`` with PAM products: ``conv1d`` with 2 spatial dimensions."""
@@ -209,7 +210,7 @@ def conv3d(
     groups: int = 1,
     *,
     derivative: Derivatives = "approximate",
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.conv3d`` with PAM products: ``conv1d`` with 3 spatial dimensions."""
@@ -227,7 +228,7 @@ def conv_transpose1d(
     dilation: Size = 1,
     *,
     derivative: Derivatives = "approximate",
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.conv_transpose1d`` with PAM products.
@@ -262,7 +263,7 @@ def conv_transpose2d(
     dilation: Size = 1,
     *,
     derivative: Derivatives = "approximate",
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.conv_transpose2d`` with PAM products: ``conv_transpose1d`` with 2 spatial dimensions."""
@@ -283,7 +284,7 @@ def conv_transpose3d(
     dilation: Size = 1,
     *,
     derivative: Derivatives = "approximate",
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.conv_transpose3d`` with PAM products: ``conv_transpose1d`` with 3 spatial dimensions."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from mulfree.ops import constants
+from mulfree.ops.precision import packed
 
 Derivative = Literal["approximate", "exact"]
 Derivatives = Derivative | tuple[Derivative, Derivative]
 """One choice, or one per operand."""
+
+
+MantissaBits = int | tuple[int, int]
+"""One number for both passes, or those of the forward and of the backward pass."""
 
 
 class MulOptions(TypedDict, total=False):
@@ -22,7 +27,7 @@ class ProductOptions(TypedDict, total=False):
     """Keyword arguments of ``matmul``."""
 
     derivative: Derivatives
-    mantissa_bits: int
+    mantissa_bits: MantissaBits
     compensation: float | None
 
 
@@ -45,6 +50,18 @@ def are_exact(derivative: Derivatives) -> tuple[bool, bool]:
         return is_exact(derivative[0]), is_exact(derivative[1])
     exact = is_exact(derivative)
     return exact, exact
+
+
+def precision(mantissa_bits: MantissaBits) -> int:
+    """The number that the operations take for it.
+
+    Raises:
+        ValueError: not 1 to 23, or a pair of such numbers.
+    """
+    bits = mantissa_bits if isinstance(mantissa_bits, tuple) else (mantissa_bits, mantissa_bits)
+    if len(bits) != 2 or not all(1 <= b <= 23 for b in bits):
+        raise ValueError(f"mantissa_bits must be 1 to 23, or a pair of such numbers, got {mantissa_bits}")
+    return packed(*bits)
 
 
 def offset(compensation: float | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mulfree.functional._options import Derivatives, are_exact, offset
+from mulfree.functional._options import Derivatives, MantissaBits, are_exact, offset, precision
 from mulfree.ops import matmul as products
 
 
@@ -13,7 +13,7 @@ def matmul(
     other: Tensor,
     *,
     derivative: Derivatives = "approximate",
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.matmul`` with PAM products, added as float32 in the order of spec 6.
@@ -22,7 +22,8 @@ def matmul(
         input: ``(*batch, m, k)`` or ``(k,)``.
         other: ``(*batch, k, n)`` or ``(k,)``; batch dimensions broadcast.
         derivative: for each operand if a pair.
-        mantissa_bits: both operands, and gradients in the backward pass, are first rounded to so many bits.
+        mantissa_bits: both operands, and gradients in the backward pass, are first rounded to so many bits; a pair
+            for those of the forward and of the backward pass.
         compensation: factor that every product gets in addition (section 2.7).
 
     Returns:
@@ -36,7 +37,9 @@ def matmul(
         )
     left = input.unsqueeze(0) if left_dims == 1 else input
     right = other.unsqueeze(1) if right_dims == 1 else other
-    result: Tensor = products.matmul(left, right, mantissa_bits, offset(compensation), *are_exact(derivative))
+    result: Tensor = products.matmul(
+        left, right, precision(mantissa_bits), offset(compensation), *are_exact(derivative)
+    )
     if left_dims == 1:
         result = result.squeeze(-2)
     return result.squeeze(-1) if right_dims == 1 else result
@@ -48,7 +51,7 @@ def linear(
     bias: Tensor | None = None,
     *,
     derivative: Derivatives = "approximate",
-    mantissa_bits: int = 23,
+    mantissa_bits: MantissaBits = 23,
     compensation: float | None = None,
 ) -> Tensor:
     """``torch.nn.functional.linear`` with PAM products; the bias is added last, once.
@@ -63,5 +66,5 @@ def linear(
         ``(*batch, out_features)``.
     """
     exact = are_exact(derivative)
-    result: Tensor = products.linear(input, weight, bias, mantissa_bits, offset(compensation), *exact)
+    result: Tensor = products.linear(input, weight, bias, precision(mantissa_bits), offset(compensation), *exact)
     return result

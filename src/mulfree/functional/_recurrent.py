@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mulfree.functional._attention import dropout as dropped
-from mulfree.functional._options import Derivative, ProductOptions, are_exact, is_exact, offset
+from mulfree.functional._options import Derivative, ProductOptions, are_exact, is_exact, offset, precision
 from mulfree.functional._products import linear
 from mulfree.ops.cells import CELLS, GRU, LSTM, RNN_RELU, RNN_TANH
 from mulfree.ops.checks import check_float
@@ -241,7 +241,7 @@ def _direction(
         kind,
         sizes,
         reverse,
-        products.get("mantissa_bits", 23),
+        precision(products.get("mantissa_bits", 23)),
         offset(products.get("compensation")),
         *are_exact(derivative),
         is_exact(cell_derivative),

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from mulfree.functional import Derivative, Derivatives
+from mulfree.functional import Derivative, Derivatives, MantissaBits
 from mulfree.policy import Group, Policy, Products
 from mulfree.replace import Scope, run
 
 
 @lru_cache(maxsize=256)
-def _policy(derivative: Derivatives, mantissa_bits: int, compensation: float | None) -> Policy:
+def _policy(derivative: Derivatives, mantissa_bits: MantissaBits, compensation: float | None) -> Policy:
     single: Derivative = "approximate" if isinstance(derivative, tuple) else derivative
     group = Group(derivative=single)
     products = Products(derivative=derivative, mantissa_bits=mantissa_bits, compensation=compensation)
@@ -73,7 +73,7 @@ class WithProducts(PiecewiseAffine):
         self,
         *args: Any,
         derivative: Derivatives | None = None,
-        mantissa_bits: int = 23,
+        mantissa_bits: MantissaBits = 23,
         compensation: float | None = None,
         **kwargs: Any,
     ) -> None:

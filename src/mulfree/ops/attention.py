@@ -21,6 +21,7 @@ from mulfree.backends.rounding import round_to
 from mulfree.backends.select import for_tensor
 from mulfree.numerics.formats import DOT_CHUNK
 from mulfree.ops.checks import are_plain, broadcast_shape, check_floats, check_mantissa_bits
+from mulfree.ops.precision import backward_bits, forward_bits
 from mulfree.ops.reductions import sum_to
 from mulfree.ops.registry import Operation, define
 
@@ -77,6 +78,7 @@ class _Attention:
         )
         self.shape = query.shape[-2], key.shape[-2]
         self.seed, self.how = seed, how
+        self.backward_bits = backward_bits(how.mantissa_bits)
         self.mask = self.mask_of_head = None
         if mask is not None:
             mask = mask[(None,) * (2 - mask.dim())] if mask.dim() < 2 else mask
@@ -99,7 +101,7 @@ class _Attention:
     def scores(self, heads: slice, rows: slice) -> Tensor:
         """``(heads, rows, s)``, the mask added."""
         how, query, key = self.how, self.query[heads, rows].float(), self.key[heads].float()
-        scores = self.backend.matmul(query, key.mT, None, how.mantissa_bits, how.score_offset)
+        scores = self.backend.matmul(query, key.mT, None, forward_bits(how.mantissa_bits), how.score_offset)
         added = self._added(heads, rows)
         return scores if added is None else scores.add_(added)
 
@@ -137,20 +139,21 @@ class _Attention:
         first = (head * queries + row) * keys
         return self.backend.dropout(x, self.seed, self.how.threshold, self.how.kept_scale, first)
 
-    def product(self, a: Tensor, b: Tensor, offset: int) -> Tensor:
-        return self.backend.matmul(a, b, None, self.how.mantissa_bits, offset)
+    def mixed(self, weights: Tensor, value: Tensor) -> Tensor:
+        """The values of a block by their weights."""
+        return self.backend.matmul(weights, value, None, forward_bits(self.how.mantissa_bits), self.how.offset)
 
     def by_left(self, grad: Tensor, a: Tensor, b: Tensor, offset: int) -> Tensor:
         """Derivative of ``a @ b`` by a."""
         if self.how.exact_left:
-            return self.backend.matmul_grad(a, b, grad, self.how.mantissa_bits, offset)
-        return self.product(grad, b.mT, offset)
+            return self.backend.matmul_grad(a, b, grad, self.backward_bits, offset)
+        return self.backend.matmul(grad, b.mT, None, self.backward_bits, offset)
 
     def by_right(self, grad: Tensor, a: Tensor, b: Tensor, offset: int) -> Tensor:
         """Derivative of ``a @ b`` by b."""
         if self.how.exact_right:
-            return self.backend.matmul_grad(b.mT, a.mT, grad.mT, self.how.mantissa_bits, offset).mT
-        return self.product(a.mT, grad, offset)
+            return self.backend.matmul_grad(b.mT, a.mT, grad.mT, self.backward_bits, offset).mT
+        return self.backend.matmul(a.mT, grad, None, self.backward_bits, offset)
 
     def sum_rows(self, total: Tensor, heads: slice, rows: slice, part: Tensor) -> None:
         """Adds the chunk of a sum over l that a block is."""
@@ -207,7 +210,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> tuple[T
         if call.how.keep:
             kept[heads, rows] = scores
         block = call.block(heads, rows, scores)
-        out[heads, rows] = call.product(call.drop(block.weights, heads, rows), block.value, call.how.offset)
+        out[heads, rows] = call.mixed(call.drop(block.weights, heads, rows), block.value)
     return round_to(out.view(*call.batch, *out.shape[1:]), query.dtype), kept
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mulfree.ops.precision import is_precision
+
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 _EXPECTED = "float32, float16 or bfloat16"
 
@@ -72,8 +74,8 @@ def check_pair(operation: str, a: Tensor, b: Tensor) -> torch.dtype:
 
 
 def check_mantissa_bits(operation: str, mantissa_bits: int) -> None:
-    """Raises ValueError unless 1 <= mantissa_bits <= 23."""
-    if not 1 <= mantissa_bits <= 23:
+    """Raises ValueError unless both passes have 1 to 23 bits."""
+    if not is_precision(mantissa_bits):
         raise ValueError(f"{operation}(): mantissa_bits must be 1 to 23, got {mantissa_bits}")
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from mulfree.backends.select import for_tensor
 from mulfree.numerics.convolution import Window
 from mulfree.ops.checks import are_plain, check_floats, check_mantissa_bits
+from mulfree.ops.precision import backward_bits, forward_bits
 from mulfree.ops.reductions import sum_dims
 from mulfree.ops.registry import Operation, define
 
@@ -57,7 +58,7 @@ def _convolution(
     _check("convolution", x, weight, bias, mantissa_bits)
     _check_channels("convolution", x, weight, bias, groups, False)
     window = _window(stride, padding, dilation, groups)
-    return for_tensor(x).convolve(x, weight, bias, window, size, None, mantissa_bits, offset)
+    return for_tensor(x).convolve(x, weight, bias, window, size, None, forward_bits(mantissa_bits), offset)
 
 
 def _convolution_fake(x: Tensor, weight: Tensor, bias: Tensor | None, *settings: Any) -> Tensor:
@@ -76,7 +77,7 @@ def _bias_gradient(ctx: Any, grad: Tensor) -> Tensor | None:
 
 def _convolution_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, weight = ctx.saved_tensors
-    rounding = (ctx.mantissa_bits, ctx.offset)
+    rounding = (backward_bits(ctx.mantissa_bits), ctx.offset)
     by_x = by_weight = None
     if ctx.needs_input_grad[0]:
         if ctx.exact_x:
@@ -99,7 +100,7 @@ def _transposed(
     _check("convolution_transposed", x, weight, bias, mantissa_bits)
     _check_channels("convolution_transposed", x, weight, bias, groups, True)
     window = _window(stride, padding, dilation, groups)
-    return for_tensor(x).convolve_transposed(x, weight, bias, window, size, None, mantissa_bits, offset)
+    return for_tensor(x).convolve_transposed(x, weight, bias, window, size, None, forward_bits(mantissa_bits), offset)
 
 
 def _transposed_fake(x: Tensor, weight: Tensor, bias: Tensor | None, *settings: Any) -> Tensor:
@@ -110,7 +111,7 @@ def _transposed_fake(x: Tensor, weight: Tensor, bias: Tensor | None, *settings: 
 
 def _transposed_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, weight = ctx.saved_tensors
-    rounding = (ctx.mantissa_bits, ctx.offset)
+    rounding = (backward_bits(ctx.mantissa_bits), ctx.offset)
     by_x = by_weight = None
     if ctx.needs_input_grad[0]:
         if ctx.exact_x:
@@ -131,7 +132,7 @@ def _weight(
 ) -> Tensor:  # fmt: skip
     _check("convolution_weight", x, dense, None, mantissa_bits)
     window = _window(stride, padding, dilation, groups)
-    return for_tensor(x).convolve_weight(dense, x, window, size, None, True, mantissa_bits, offset)
+    return for_tensor(x).convolve_weight(dense, x, window, size, None, True, forward_bits(mantissa_bits), offset)
 
 
 def _weight_fake(dense: Tensor, x: Tensor, *settings: Any) -> Tensor:
@@ -148,7 +149,7 @@ def _weight_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _weight_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     """The gradient has the weight's shape and takes its place."""
     dense, x = ctx.saved_tensors
-    rounding = (ctx.mantissa_bits, ctx.offset, False, False)
+    rounding = (backward_bits(ctx.mantissa_bits), ctx.offset, False, False)
     by_dense = by_x = None
     if ctx.needs_input_grad[0]:
         by_dense = convolution(x, grad, None, *ctx.window, tuple(dense.shape[2:]), *rounding)

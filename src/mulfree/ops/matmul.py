@@ -9,13 +9,14 @@ from torch import Tensor
 
 from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import are_plain, broadcast_shape, check_floats, check_mantissa_bits
+from mulfree.ops.precision import backward_bits, forward_bits
 from mulfree.ops.reductions import sum_dims, sum_to
 from mulfree.ops.registry import Operation, define
 
 
 def _matmul(a: Tensor, b: Tensor, mantissa_bits: int, offset: int, exact_a: bool, exact_b: bool) -> Tensor:
     _check_product(a, b, mantissa_bits)
-    return for_tensor(a).matmul(a, b, None, mantissa_bits, offset)
+    return for_tensor(a).matmul(a, b, None, forward_bits(mantissa_bits), offset)
 
 
 def _check_product(a: Tensor, b: Tensor, mantissa_bits: int) -> torch.dtype:
@@ -42,7 +43,7 @@ def _matmul_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _matmul_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     a, b = ctx.saved_tensors
-    settings = (ctx.mantissa_bits, ctx.offset)
+    settings = (backward_bits(ctx.mantissa_bits), ctx.offset)
     by_a = by_b = None
     if ctx.needs_input_grad[0]:
         by_a = sum_to(_by_left(grad, a, b, *settings, ctx.exact_a), a)
@@ -84,7 +85,7 @@ def _matmul_grad(p: Tensor, q: Tensor, grad: Tensor, mantissa_bits: int, offset:
     _check_product(p, q, mantissa_bits)
     if not are_plain(p, grad):
         check_floats("matmul_grad", input=p, grad=grad)
-    return for_tensor(p).matmul_grad(p, q, grad, mantissa_bits, offset)
+    return for_tensor(p).matmul_grad(p, q, grad, backward_bits(mantissa_bits), offset)
 
 
 def _matmul_grad_fake(p: Tensor, q: Tensor, grad: Tensor, mantissa_bits: int, offset: int) -> Tensor:
@@ -114,7 +115,7 @@ def _linear(
 ) -> Tensor:
     _check_linear(x, weight, bias, mantissa_bits)
     rows = x if x.dim() == 2 else _fold(x)
-    result = for_tensor(x).matmul(rows, weight.mT, bias, mantissa_bits, offset)
+    result = for_tensor(x).matmul(rows, weight.mT, bias, forward_bits(mantissa_bits), offset)
     return result if x.dim() == 2 else result.view(*x.shape[:-1], weight.shape[0])
 
 
@@ -147,7 +148,7 @@ def _linear_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _linear_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, weight = ctx.saved_tensors
     needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-    settings = (ctx.mantissa_bits, ctx.offset)
+    settings = (backward_bits(ctx.mantissa_bits), ctx.offset)
     rows = grad if grad.dim() == 2 else _fold(grad)
     inputs = x if x.dim() == 2 else _fold(x)
     by_x = by_weight = by_bias = None

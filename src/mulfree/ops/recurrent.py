@@ -17,6 +17,7 @@ from torch import Tensor
 from mulfree.backends.select import for_tensor
 from mulfree.ops.cells import CELLS, Rows
 from mulfree.ops.checks import check_floats, check_mantissa_bits
+from mulfree.ops.precision import backward_bits, forward_bits
 from mulfree.ops.registry import Operation, define
 
 
@@ -48,16 +49,16 @@ class _Layer:
         self.cell = CELLS[how.kind][0](self.backend, how.exact_cell)
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return self.backend.matmul(x, weight.mT, bias, self.how.mantissa_bits, self.how.offset)
+        return self.backend.matmul(x, weight.mT, bias, forward_bits(self.how.mantissa_bits), self.how.offset)
 
     def by_input(self, grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-        numbers = self.how.mantissa_bits, self.how.offset
+        numbers = backward_bits(self.how.mantissa_bits), self.how.offset
         if self.how.exact_left:
             return self.backend.matmul_grad(x, weight.mT, grad, *numbers)
         return self.backend.matmul(grad, weight, None, *numbers)
 
     def by_weight(self, grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-        numbers = self.how.mantissa_bits, self.how.offset
+        numbers = backward_bits(self.how.mantissa_bits), self.how.offset
         if self.how.exact_right:
             return self.backend.matmul_grad(weight, x.mT, grad.mT, *numbers)
         return self.backend.matmul(grad.mT, x, None, *numbers)

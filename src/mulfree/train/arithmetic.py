@@ -11,12 +11,13 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from mulfree.convert import convert
-from mulfree.functional import Derivative
+from mulfree.functional import Derivative, MantissaBits
 from mulfree.numerics.number import PA
 from mulfree.policy import Group, GroupName, Policy, Products
 from mulfree.train.settings import CHECKED, Rate
 
 PolicyName = Literal["standard", "matmul", "full"]
+Pass = Literal["both", "forward", "backward"]
 Part = Literal[GroupName, "optimizer"]
 PARTS: tuple[Part, ...] = (*get_args(GroupName), "optimizer")
 _OF_POLICY: dict[PolicyName, tuple[Part, ...]] = {"standard": (), "matmul": ("matmul",), "full": PARTS}
@@ -48,6 +49,7 @@ class Arithmetic:
             division of gradients by the size of the batch.
         derivative: of single groups.
         mantissa_bits: that matrix products read of their operands, 1 to 23 (appendix D).
+        narrow: the passes in which they read so few: "both" (the paper), "forward" or "backward".
         compensation: factor on every product of matrix products (section 2.7); None for none.
     """
 
@@ -55,6 +57,7 @@ class Arithmetic:
     parts: tuple[Part, ...] | None = None
     derivative: Derivatives = Field(default_factory=Derivatives)
     mantissa_bits: Annotated[int, Field(ge=1, le=23, strict=True)] = 23
+    narrow: Pass = "both"
     compensation: Rate | None = None
 
     @property
@@ -71,7 +74,8 @@ class Arithmetic:
         """Short and different for different arithmetics; fit for file names."""
         parts = self.policy if self.parts is None else "+".join(self.parts) or "standard"
         chosen = [f"{group.name}-{kind}" for group in fields(self.derivative) if (kind := self._kind(group.name))]
-        bits = [f"{self.mantissa_bits}bit"] if self.mantissa_bits < 23 else []
+        place = "" if self.narrow == "both" else f"-{self.narrow}"
+        bits = [f"{self.mantissa_bits}bit{place}"] if self.mantissa_bits < 23 else []
         scale = [] if self.compensation is None else [f"x{self.compensation:g}"]
         return "_".join([parts, *chosen, *bits, *scale])
 
@@ -91,10 +95,15 @@ class Arithmetic:
         groups["matmul"] = Products(
             on="matmul" in self.replaced,
             derivative=groups["matmul"].derivative,
-            mantissa_bits=self.mantissa_bits,
+            mantissa_bits=self._mantissa_bits(),
             compensation=self.compensation,
         )
         return replace(full, **groups)
+
+    def _mantissa_bits(self) -> MantissaBits:
+        forward = self.mantissa_bits if self.narrow != "backward" else 23
+        backward = self.mantissa_bits if self.narrow != "forward" else 23
+        return forward if forward == backward else (forward, backward)
 
     def converted(self, module: _Module) -> _Module:
         """``module``, converted in place unless nothing of it is replaced."""

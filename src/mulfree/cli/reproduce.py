@@ -1,0 +1,123 @@
+"""``mulfree reproduce``: train what a table of the paper needs, and show it beside the paper's figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table as Screened
+
+from mulfree.cli.errors import FAILED, reported
+from mulfree.cli.progress import TrainingProgress
+from mulfree.cli.screen import screen
+from mulfree.cli.settings import changes_of, fitting
+from mulfree.recipes import Recipe, changed, load
+from mulfree.reproduction import Outcome, Table, TableName, jobs, measure, run_all, table2, table3, table5, table6
+from mulfree.reproduction.paper import PAPER_TASK
+from mulfree.reproduction.report import Measurements, caption, head, rows, save
+from mulfree.train import ConfigError, Interrupted
+from mulfree.train.arithmetic import Pass
+
+
+def reproduce(
+    table: Annotated[TableName, typer.Argument(help="Which table.")],
+    *,
+    task: Annotated[
+        str, typer.Option(help="Recipe of translation for tables 3 and 6: iwslt14, multi30k, numbers, or a file.")
+    ] = PAPER_TASK,
+    narrow: Annotated[Pass, typer.Option(help="Table 6: the passes that read narrow mantissas.")] = "both",
+    row: Annotated[list[str] | None, typer.Option(help="Only this row, and what it is compared with.")] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each place, with consecutive seeds.")] = 3,
+    seed: Annotated[int, typer.Option(help="The first one.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Length of every training; its recipe's if not given.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of every training, in steps.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting of the recipes.")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="Runs that train at the same time.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="Threads of each run; all, divided by the processes.")] = None,
+    device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
+    output_dir: Annotated[Path, typer.Option(help="Folder of the runs and of the table.")] = Path("runs/reproduction"),
+    show: Annotated[bool, typer.Option("--show", help="Train nothing; show what is there.")] = False,
+) -> None:
+    """Set our figure beside the paper's. Runs that are complete are kept, others go on from their checkpoints."""
+    console = screen()
+    with reported():
+        if seeds < 1:
+            raise ConfigError(f"seeds must be at least 1, got {seeds}")
+        changes = changes_of({"training.epochs": epochs, "training.steps": steps}, set_)
+
+        def fetch(name: str) -> Recipe:
+            return fitting(changed(load(name), changes), changes)
+
+        chosen = _table(table, fetch, task, narrow)
+        if row:
+            chosen = _only(chosen, row)
+        all_seeds = range(seed, seed + seeds)
+        outcomes: list[Outcome] = []
+        try:
+            if not show:
+                ready = _with_data(chosen, console)
+                share = threads or max(1, torch.get_num_threads() // max(processes, 1))
+                todo = jobs(ready, all_seeds, output_dir, device, share)
+                with TrainingProgress(console) as progress:
+                    outcomes = run_all(todo, processes, progress)
+        except (Interrupted, KeyboardInterrupt):
+            _show(chosen, measure(chosen, all_seeds, output_dir), all_seeds, console)
+            raise
+        measured = measure(chosen, all_seeds, output_dir)
+        _show(chosen, measured, all_seeds, console)
+        if output_dir.is_dir():
+            files = save(chosen, measured, all_seeds, output_dir)
+            console.print("Files:", *(f"  {path}" for path in files), sep="\n", highlight=False, soft_wrap=True)
+    for outcome in outcomes:
+        if outcome.error:
+            console.print(f"{outcome.folder}: {outcome.error}", style="yellow", highlight=False, markup=False)
+    if any(outcome.error for outcome in outcomes):
+        raise typer.Exit(FAILED)
+
+
+def _table(name: TableName, fetch: Any, task: str, narrow: Pass) -> Table:
+    if name == "table3":
+        return table3(fetch, task)
+    if name == "table6":
+        return table6(fetch, task, narrow)
+    return table2(fetch) if name == "table2" else table5(fetch)
+
+
+def _only(table: Table, wanted: list[str]) -> Table:
+    if unknown := [name for name in wanted if name not in table.rows]:
+        raise ConfigError(f"no row {unknown[0]!r} in {table.name}; there are {', '.join(table.rows)}")
+    return table.only(wanted)
+
+
+def _with_data(table: Table, console: Console) -> Table:
+    """The rows whose data are here, with a word about the others.
+
+    Raises:
+        ConfigError: there are none for any row.
+    """
+    missing: dict[str, ConfigError] = {}
+    for recipe in table.recipes:
+        try:
+            recipe.make_task()
+        except ConfigError as error:
+            missing[recipe.name] = error
+            if len(missing) == len(table.recipes):
+                raise
+    for name, reason in missing.items():
+        console.print(f"Left out {name}: {reason}", style="yellow", highlight=False, markup=False)
+    return table.without(missing)
+
+
+def _show(table: Table, measured: Measurements, seeds: range, console: Console) -> None:
+    shown = Screened(title=table.title, title_justify="left")
+    for place, name in enumerate(head(table)):
+        shown.add_column(name, justify="right" if place else "left")
+    for words in rows(table, measured):
+        shown.add_row(*words)
+    console.print(shown)
+    console.print(*caption(table, measured, seeds), sep="\n", highlight=False)

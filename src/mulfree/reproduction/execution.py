@@ -1,0 +1,214 @@
+"""Training what a table lacks: run by run, or in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mulfree.recipes import Options, Recipe, train_recipe
+from mulfree.recipes.runs import Screen
+from mulfree.reproduction.results import folder_of, result_of
+from mulfree.reproduction.table import Table
+from mulfree.train.errors import ConfigError, Interrupted, NonFiniteLossError
+from mulfree.train.loop import Step
+
+_PAUSE = 0.5
+"""Seconds between a process's messages of progress."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that is not complete."""
+
+    recipe: Recipe
+    folder: Path
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        folder: of the run.
+        error: why it has no result; empty if it has one.
+        stopped: number of the signal that stopped it; 0 for none.
+    """
+
+    folder: Path
+    error: str = ""
+    stopped: int = 0
+
+
+def jobs(table: Table, seeds: Sequence[int], output: Path, device: str, threads: int) -> list[Job]:
+    """The runs without a result, seed by seed, so that a table fills evenly. Raises as ``result_of``."""
+    found: dict[Path, Job] = {}
+    for seed in seeds:
+        for cell in table.cells:
+            folder, recipe = folder_of(cell, seed, output), cell.run(seed)
+            if result_of(recipe, folder) is None:
+                found.setdefault(folder, Job(recipe, folder, device, threads))
+    return list(found.values())
+
+
+def run_all(todo: Sequence[Job], processes: int, screen: Screen) -> list[Outcome]:
+    """Train them; a run that diverges does not stop the others.
+
+    Args:
+        todo: what to train.
+        processes: that train at the same time.
+        screen: shows how far the runs are.
+
+    Raises:
+        Interrupted: a signal to stop came; the runs have checkpoints and go on from there the next time.
+        ConfigError: settings or data that cannot be used.
+        OutputError: a folder that cannot be written to.
+    """
+    if processes < 1:
+        raise ConfigError(f"processes must be at least 1, got {processes}")
+    if processes == 1 or len(todo) < 2:
+        outcomes = []
+        for job in todo:
+            outcomes.append(_run(job, screen))
+            if outcomes[-1].stopped:
+                raise Interrupted(outcomes[-1].stopped, outcomes[-1].error)
+        return outcomes
+    context = multiprocessing.get_context("spawn")
+    messages = context.Queue()
+    with (
+        _listening(messages, screen),
+        ProcessPoolExecutor(min(processes, len(todo)), context, _begin, (messages,)) as pool,
+    ):
+        waiting = [pool.submit(_remote, job) for job in todo]
+        with _stopping(waiting) as came:
+            outcomes = [future.result() for future in waiting if not _is_cancelled(future)]
+    if came:
+        raise Interrupted(came[0], "stopped; the runs have checkpoints")
+    return outcomes
+
+
+def _run(job: Job, screen: Screen) -> Outcome:
+    before = torch.get_num_threads()
+    torch.set_num_threads(job.threads)
+    try:
+        train_recipe(job.recipe, Options(job.folder.parent, device=job.device, resume=True), screen)
+    except NonFiniteLossError as error:
+        return Outcome(job.folder, str(error))
+    except Interrupted as error:
+        return Outcome(job.folder, str(error), error.code - 128)
+    finally:
+        torch.set_num_threads(before)
+    return Outcome(job.folder)
+
+
+def _is_cancelled(future: Future[Outcome]) -> bool:
+    """Waits until the run is over or will never begin."""
+    wait([future])
+    return future.cancelled()
+
+
+@contextmanager
+def _stopping(waiting: Sequence[Future[Outcome]]) -> Iterator[list[int]]:
+    """While the block runs, a signal to stop ends the runs at their next step, and those that wait never begin."""
+    came: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        came.append(number)
+        for future in waiting:
+            future.cancel()
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_told: list[Any] = []
+"""The queue in which a process that trains tells how far it is; empty in the first process."""
+
+
+def _begin(messages: Any) -> None:
+    """Start of a process that trains. The terminal's signals go to the first process only, which passes them on."""
+    _told[:] = [messages]
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _interrupt(number: int, _: Any) -> None:
+    raise Interrupted(number, "stopped before the first step")
+
+
+def _remote(job: Job) -> Outcome:
+    signal.signal(signal.SIGTERM, _interrupt)  # until the training sets its own
+    try:
+        return _run(job, _Sender(_told[0], str(job.folder)))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+class _Sender:
+    """The screen of a process: tells the first one."""
+
+    def __init__(self, messages: Any, run: str) -> None:
+        self.messages, self.run = messages, run
+
+    def begin(self, label: str, seed: int, done: int, total: int) -> Callable[[Step, str], None]:
+        self.messages.put(("begin", self.run, (label, seed, done, total)))
+        last = 0.0
+
+        def hear(step: Step, status: str) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= _PAUSE or step.step == total:
+                last = now
+                self.messages.put(("step", self.run, (step, status)))
+
+        return hear
+
+    def warn(self, message: str) -> None:
+        self.messages.put(("warn", self.run, (message,)))
+
+
+@contextmanager
+def _listening(messages: Any, screen: Screen) -> Iterator[None]:
+    """Show what the processes tell while the block runs."""
+    over = threading.Event()
+
+    def listen() -> None:
+        hearing: dict[str, Callable[[Step, str], None]] = {}
+        while not (over.is_set() and messages.empty()):
+            try:
+                kind, run, content = messages.get(timeout=_PAUSE)
+            except queue.Empty:
+                continue
+            if kind == "begin":
+                hearing[run] = screen.begin(*content)
+            elif kind == "step":
+                hearing[run](*content)
+            else:
+                screen.warn(*content)
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

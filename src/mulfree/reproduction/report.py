@@ -1,0 +1,129 @@
+"""A table as far as it is trained: for the screen, as Markdown, as JSON and as a figure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mulfree.reproduction.results import Measured, reported, written
+from mulfree.reproduction.table import Cell, Table
+from mulfree.train.records import write_text
+
+Measurements = Mapping[tuple[str, str], Measured]
+
+
+def head(table: Table) -> list[str]:
+    return ["", *(name for column in table.columns for name in (column, "paper"))]
+
+
+def rows(table: Table, measured: Measurements) -> list[list[str]]:
+    """One row of words a row of the table: our figure and the paper's by turns."""
+    found = []
+    for row in table.rows:
+        words = [row]
+        for column in table.columns:
+            cell = table.cell(row, column)
+            words += ["", ""] if cell is None else _both(cell, measured[row, column])
+        found.append(words)
+    return found
+
+
+def _both(cell: Cell, measured: Measured) -> list[str]:
+    paper = "" if cell.paper is None else reported(cell.paper, cell.paper_baseline)
+    return [written(measured, cell.is_baseline), paper]
+
+
+def caption(table: Table, measured: Measurements, seeds: Sequence[int]) -> list[str]:
+    """What the figures are, a sentence a line."""
+    scores = sorted({m.score for m in measured.values() if m.score})
+    done, wanted = (sum(n) for n in zip(*((len(m.scores), m.wanted) for m in measured.values()), strict=True))
+    count = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± sample standard deviation over {len(seeds)} seeds"
+    lines = [f"Score: {', '.join(scores) or 'none yet'}; {count}; in brackets the difference from the baseline."]
+    if done < wanted:
+        lines.append(f"{done} of {wanted} places are trained; a dash stands for the others.")
+    if not table.alike:
+        lines.append("Trained on other data than the paper's: only differences compare, and only in kind.")
+    return lines + list(table.notes)
+
+
+def save(table: Table, measured: Measurements, seeds: Sequence[int], folder: Path) -> list[Path]:
+    """Write ``<name>.md``, ``.json`` and ``.png``; returns their paths.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    markdown, data, figure = (folder / f"{table.name}{suffix}" for suffix in (".md", ".json", ".png"))
+    write_text(markdown, _markdown(table, measured, seeds))
+    write_text(data, json.dumps(_data(table, measured, seeds), indent=2) + "\n")
+    files = [markdown, data]
+    if any(m.difference is not None and m.scores for m in measured.values()):
+        draw(table, measured, figure)
+        files.append(figure)
+    return files
+
+
+def _markdown(table: Table, measured: Measurements, seeds: Sequence[int]) -> str:
+    lines = ["| " + " | ".join(head(table)) + " |", "|---" + "|---:" * (len(head(table)) - 1) + "|"]
+    lines += ["| " + " | ".join(words) + " |" for words in rows(table, measured)]
+    return "\n".join([f"**{table.title}**", "", *lines, "", *caption(table, measured, seeds), ""])
+
+
+def _data(table: Table, measured: Measurements, seeds: Sequence[int]) -> dict[str, Any]:
+    def entry(cell: Cell) -> dict[str, Any]:
+        ours, paper = measured[cell.row, cell.column], cell.paper
+        return {
+            "row": cell.row,
+            "column": cell.column,
+            "recipe": cell.recipe.name,
+            "arithmetic": cell.arithmetic.label,
+            "score": ours.score,
+            "scores": list(ours.scores),
+            "mean": ours.mean,
+            "standard_deviation": ours.spread,
+            "difference": ours.difference,
+            "milliseconds": ours.milliseconds,
+            "paper": None if paper is None else {"mean": paper.mean, "standard_deviation": paper.spread},
+        }
+
+    return {"table": table.name, "title": table.title, "seeds": list(seeds), "cells": [entry(c) for c in table.cells]}
+
+
+_OURS, _PAPER = "#0b4f8a", "#c2571a"
+
+
+def draw(table: Table, measured: Measurements, path: Path) -> None:
+    """Differences from the baseline, ours beside the paper's, each with its standard deviation."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = [cell for cell in table.cells if not cell.is_baseline]
+    labels = [f"{cell.row}\n{cell.column}" for cell in shown]
+    figure = Figure(figsize=(max(6.0, 0.95 * len(shown)), 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.axhline(0.0, color="#8a8a8a", linewidth=0.8)
+    ours = [(i, m.difference, m.spread) for i, cell in enumerate(shown) if (m := measured[cell.row, cell.column])]
+    paper = [
+        (i, cell.paper.mean - cell.paper_baseline.mean, cell.paper.spread)
+        for i, cell in enumerate(shown)
+        if cell.paper is not None and cell.paper_baseline is not None
+    ]
+    for points, shift, colour, marker, label in (
+        (ours, -0.12, _OURS, "s", "this training"),
+        (paper, 0.12, _PAPER, "o", "paper"),
+    ):
+        known = [(i + shift, change, spread or 0.0) for i, change, spread in points if change is not None]
+        if known:
+            x, y, error = zip(*known, strict=True)
+            axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, label=label, capsize=3, markersize=5)
+    axes.set_yscale("symlog", linthresh=2.0)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xticks(range(len(shown)), labels, fontsize=8)
+    axes.set_ylabel("difference from the baseline")
+    axes.grid(alpha=0.3, linewidth=0.6, axis="y")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.suptitle(table.title, fontsize=11)
+    figure.savefig(path, format="png", dpi=150)

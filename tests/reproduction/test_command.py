@@ -1,0 +1,100 @@
+"""``mulfree reproduce`` on a recipe of a few steps: one by one, in processes, interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mulfree.cli import app
+from tests.tiny_recipe import TINY
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return str(path)
+
+
+def arguments(task: str, output: Path, *more: str) -> list[str]:
+    return ["reproduce", "table3", "--task", task, "--seeds", "1", "--output-dir", str(output), *more]
+
+
+def scores(folder: Path) -> dict[tuple[str, str], list[float]]:
+    return {(c["row"], c["column"]): c["scores"] for c in json.loads((folder / "table3.json").read_text())["cells"]}
+
+
+def test_one_by_one_is_in_processes(task: str, tmp_path: Path) -> None:
+    rows = ["--row", "loss", "--row", "optimizer"]
+    one = CliRunner().invoke(app, arguments(task, tmp_path / "one", *rows, "--threads", "1"))
+    assert one.exit_code == 0, one.output
+    assert "paper" in one.output
+    command = [sys.executable, "-m", "mulfree", *arguments(task, tmp_path / "two", *rows, "--processes", "2")]
+    two = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert two.returncode == 0, two.stderr
+    found = scores(tmp_path / "one")
+    assert found == scores(tmp_path / "two")
+    assert len(found) == 6
+    assert all(len(values) == 1 for values in found.values())
+    before = (tmp_path / "one/tiny/standard-seed0/result.json").stat().st_mtime_ns
+    again = CliRunner().invoke(app, arguments(task, tmp_path / "one", *rows, "--threads", "1"))
+    assert again.exit_code == 0
+    assert (tmp_path / "one/tiny/standard-seed0/result.json").stat().st_mtime_ns == before
+
+
+def test_showing_trains_nothing(task: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, arguments(task, tmp_path / "none", "--show"))
+    assert result.exit_code == 0, result.output
+    assert "0 of 15 places are trained" in result.output
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--row", "softmax"), "no row 'softmax' in table3; there are baseline, matmul"),
+        (("--seeds", "0"), "seeds must be at least 1, got 0"),
+        (("--processes", "0"), "processes must be at least 1, got 0"),
+        (("--set", "optimizer.rate=1"), "optimizer.rate is no setting"),
+        (("--set", "optimizer.lr"), "expected NAME=VALUE, got 'optimizer.lr'"),
+        (("--task", "iwslt"), "no recipe 'iwslt'"),
+    ],
+)
+def test_what_is_wrong_is_named(task: str, tmp_path: Path, more: tuple[str, ...], message: str) -> None:
+    result = CliRunner().invoke(app, arguments(task, tmp_path / "out", *more))
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_without_any_data_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULFREE_DATA", str(tmp_path))
+    result = CliRunner().invoke(app, ["reproduce", "table5", "--output-dir", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert "CIFAR-10" in result.stderr or "cifar" in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of processes")
+def test_an_interrupted_table_goes_on(task: str, tmp_path: Path) -> None:
+    output, rows = tmp_path / "out", ["--row", "matmul", "--set", "training.epochs=60"]
+    command = [sys.executable, "-m", "mulfree", *arguments(task, output, *rows, "--processes", "2")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        begun = output / "tiny/standard-seed0/metrics.jsonl"
+        deadline = time.monotonic() + 120
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert "stopped" in errors
+    assert "Traceback" not in errors
+    whole = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert whole.returncode == 0, whole.stderr
+    assert all(len(values) == 1 for values in scores(output).values())
