@@ -298,7 +298,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: MF.sum(WHOLE), TypeError, "int64"),
     (lambda: MF.matmul(X, X), RuntimeError, r"\(2, 3\) and \(2, 3\)"),
     (lambda: MF.matmul(X, torch.tensor(1.0)), RuntimeError, "at least one dimension"),
-    (lambda: MF.matmul(X, X.mT, mantissa_bits=0), ValueError, "mantissa_bits must be 1 to 23, got 0"),
+    (lambda: MF.matmul(X, X.mT, mantissa_bits=0), ValueError, "must be 1 to 23, or a pair of such numbers, got 0"),
     (lambda: MF.linear(X, torch.ones(4, 2)), RuntimeError, "in_features"),
     (lambda: MF.linear(X, torch.ones(4, 3), torch.ones(3)), RuntimeError, r"'bias' must be \(4,\), got \(3,\)"),
     (lambda: MF.linear(X, torch.ones(4, 3), torch.ones(4).half()), TypeError, "'bias' must be float32"),

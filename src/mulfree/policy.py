@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from mulfree.functional import Derivative, Derivatives
 from mulfree.functional._options import MantissaBits, are_exact, is_exact, offset, precision
 
 GroupName = Literal["matmul", "softmax", "norm", "activation", "elementwise", "loss"]
+_GROUPS: tuple[GroupName, ...] = get_args(GroupName)
+Base = Literal["e", "2"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ class Policy:
         activation: GELU, SiLU, sigmoid, tanh and the like.
         elementwise: products, quotients, powers and functions of tensors, means, pooling, dropout.
         loss: cross-entropy and the other losses; exact by default, the paper's choice (Table 3).
+        base: "2": softmax, its logarithm and cross-entropy, where they are replaced, are those in base 2
+            (``functional.softmax2``, ``log_softmax2``, ``cross_entropy2``), which section 5 proposes. Scores are then
+            exponents of two, also in what reads them outside of converted modules.
         allow: names of torch functions that stay as they are, multiplications included ("fft_fft"). A function that
             is neither free of multiplications nor has a piecewise affine form is an error otherwise.
     """
@@ -78,9 +83,12 @@ class Policy:
     activation: Group = field(default_factory=Group)
     elementwise: Group = field(default_factory=Group)
     loss: Group = field(default_factory=lambda: Group(derivative="exact"))
+    base: Base = "e"
     allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.base not in get_args(Base):
+            raise ValueError(f"base must be 'e' or '2', got {self.base!r}")
         if not isinstance(self.allow, tuple):
             raise TypeError(f"allow must be a tuple of names of torch functions, got {self.allow!r}")
 
@@ -91,12 +99,12 @@ class Policy:
     @property
     def is_full(self) -> bool:
         """True if every group is on."""
-        return all(getattr(self, group.name).on for group in fields(self) if group.name != "allow")
+        return all(getattr(self, group).on for group in _GROUPS)
 
     @property
     def is_standard(self) -> bool:
         """True if every group is off."""
-        return not any(getattr(self, group.name).on for group in fields(self) if group.name != "allow")
+        return not any(getattr(self, group).on for group in _GROUPS)
 
     @classmethod
     def full(cls) -> Policy:

@@ -14,6 +14,7 @@ from mulfree.cli.progress import TrainingProgress
 from mulfree.cli.screen import screen
 from mulfree.cli.settings import changes_of, fitting, pair
 from mulfree.cli.threads import set_threads
+from mulfree.policy import Base
 from mulfree.recipes import Comparison, Options, changed, load, names, train_recipe
 from mulfree.train import ConfigError
 from mulfree.train.arithmetic import Pass, PolicyName
@@ -33,6 +34,7 @@ def train(
     mantissa_bits: Annotated[int | None, typer.Option(help="That matrix products read of their operands.")] = None,
     narrow: Annotated[Pass | None, typer.Option(help="The passes whose products read so few bits.")] = None,
     compensation: Annotated[float | None, typer.Option(help="Factor on every product of matrix products.")] = None,
+    base: Annotated[Base | None, typer.Option(help="Of softmax and cross-entropy: e or 2.")] = None,
     compare: Annotated[str | None, typer.Option(help="Also train: standard, matmul, or none.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training.", rich_help_panel=OPTIONS_OF)] = None,
     steps: Annotated[int | None, typer.Option(help="Length, in steps.", rich_help_panel=OPTIONS_OF)] = None,
@@ -68,6 +70,7 @@ def train(
             "arithmetic.mantissa_bits": mantissa_bits,
             "arithmetic.narrow": narrow,
             "arithmetic.compensation": compensation,
+            "arithmetic.base": base,
             "training.compare": compare,
             "training.epochs": epochs,
             "training.steps": steps,

@@ -88,7 +88,9 @@ def _replaced(function: Function, name: str, rule: Rule, policy: Policy) -> Acti
     apply, composition, closed = rule.apply, rule.composition, rule.closed
     if is_dispatcher_form(function, name):
         apply = translated(apply, function, name)
-    if not all(on):
+    # A fused softmax is in base e.
+    in_single_operations = policy.base != "e" and composition is not None and "softmax" in rule.groups
+    if not all(on) or in_single_operations:
         assert composition is not None, name
         return _composed(composition, _unsupported(function, name))
 

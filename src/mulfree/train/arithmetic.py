@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mulfree.convert import convert
 from mulfree.functional import Derivative, MantissaBits
 from mulfree.numerics.number import PA
-from mulfree.policy import Group, GroupName, Policy, Products
+from mulfree.policy import Base, Group, GroupName, Policy, Products
 from mulfree.train.settings import CHECKED, Rate
 
 PolicyName = Literal["standard", "matmul", "full"]
@@ -50,6 +50,8 @@ class Arithmetic:
         derivative: of single groups.
         mantissa_bits: that matrix products read of their operands, 1 to 23 (appendix D).
         narrow: the passes in which they read so few: "both" (the paper), "forward" or "backward".
+        base: "2" for softmax and cross-entropy in base 2 (section 5), where they are replaced. Measurements of scores
+            outside of the model, such as the validation loss and the order of a beam search, still read base e.
         compensation: factor on every product of matrix products (section 2.7); None for none.
     """
 
@@ -59,6 +61,11 @@ class Arithmetic:
     mantissa_bits: Annotated[int, Field(ge=1, le=23, strict=True)] = 23
     narrow: Pass = "both"
     compensation: Rate | None = None
+    base: Base = "e"
+
+    def __post_init__(self) -> None:
+        if self.base == "2" and not {"softmax", "loss"} & set(self.replaced):
+            raise ValueError('base = "2" needs softmax or loss among the groups that are replaced')
 
     @property
     def replaced(self) -> tuple[Part, ...]:
@@ -77,7 +84,8 @@ class Arithmetic:
         place = "" if self.narrow == "both" else f"-{self.narrow}"
         bits = [f"{self.mantissa_bits}bit{place}"] if self.mantissa_bits < 23 else []
         scale = [] if self.compensation is None else [f"x{self.compensation:g}"]
-        return "_".join([parts, *chosen, *bits, *scale])
+        base = ["base2"] if self.base == "2" else []
+        return "_".join([parts, *chosen, *bits, *scale, *base])
 
     def _kind(self, group: str) -> Derivative | None:
         found: Derivative | None = getattr(self.derivative, group)
@@ -98,7 +106,7 @@ class Arithmetic:
             mantissa_bits=self._mantissa_bits(),
             compensation=self.compensation,
         )
-        return replace(full, **groups)
+        return replace(full, base=self.base, **groups)
 
     def _mantissa_bits(self) -> MantissaBits:
         forward = self.mantissa_bits if self.narrow != "backward" else 23

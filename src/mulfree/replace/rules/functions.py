@@ -23,7 +23,7 @@ DIRECT: dict[GroupName, str] = {
         outer ger kron cross prod var std var_mean std_mean nanmean mean
     """,
     "loss": """
-        cross_entropy nll_loss multi_margin_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss
+        nll_loss multi_margin_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss
         smooth_l1_loss huber_loss kl_div gaussian_nll_loss poisson_nll_loss soft_margin_loss hinge_embedding_loss
         margin_ranking_loss cosine_embedding_loss triplet_margin_loss
     """,
@@ -34,7 +34,6 @@ PLAIN = "dropout embedding adaptive_max_pool1d adaptive_max_pool2d adaptive_max_
 """Without options; they belong to the group elementwise."""
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "cross_entropy": ("cross_entropy", "cross_entropy_loss"),
     "logsigmoid": ("logsigmoid", "log_sigmoid"),
     "sigmoid": ("sigmoid", "expit"),
     "abs": ("abs", "absolute"),

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm."""
+"""Softmax, its logarithm and cross-entropy, in the base that the policy names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def _softmax(
     policy: Policy, input: Tensor, dim: int | None = None, _stacklevel: Any = None, dtype: torch.dtype | None = None
 ) -> Tensor:
     dim, dtype = _row_options(input, dim, _stacklevel, dtype)
-    return MF.softmax(floats(input), dim, dtype, derivative=policy.softmax.derivative)
+    softmax = MF.softmax if policy.base == "e" else MF.softmax2
+    return softmax(floats(input), dim, dtype, derivative=policy.softmax.derivative)
 
 
 @rule("log_softmax", "_log_softmax", groups=("softmax",))
@@ -26,7 +27,28 @@ def _log_softmax(
     policy: Policy, input: Tensor, dim: int | None = None, _stacklevel: Any = None, dtype: torch.dtype | None = None
 ) -> Tensor:
     dim, dtype = _row_options(input, dim, _stacklevel, dtype)
-    return MF.log_softmax(floats(input), dim, dtype, derivative=policy.softmax.derivative)
+    log_softmax = MF.log_softmax if policy.base == "e" else MF.log_softmax2
+    return log_softmax(floats(input), dim, dtype, derivative=policy.softmax.derivative)
+
+
+@rule("cross_entropy", "cross_entropy_loss", groups=("loss",))
+def _cross_entropy(
+    policy: Policy,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: Any = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    how = {"derivative": policy.loss.derivative}
+    if policy.base == "2" and size_average is None and reduce is None:
+        return MF.cross_entropy2(input, target, weight, ignore_index, reduction, label_smoothing, **how)
+    return MF.cross_entropy(
+        input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing, **how
+    )
 
 
 def _row_options(
