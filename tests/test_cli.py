@@ -52,7 +52,8 @@ def test_train(tmp_path: Path, tiny: str) -> None:
         ("full_softmax-exact-seed0", "complete", 6),
         ("standard-seed0", "complete", 6),
     ]
-    assert "complete" in _message("runs", str(out), code=0)
+    assert "complete" in _message("runs", str(out), "--curves", str(out / "all.png"), code=0)
+    assert (out / "all.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_evaluate_gives_the_result_of_the_training(tmp_path: Path, tiny: str) -> None:
@@ -69,6 +70,7 @@ def test_evaluate_gives_the_result_of_the_training(tmp_path: Path, tiny: str) ->
 
 def test_runs_need_a_folder(tmp_path: Path) -> None:
     assert "no folder" in _message("runs", str(tmp_path / "missing"), code=2)
+    assert "has finished an epoch" in _message("runs", str(tmp_path), "--curves", str(tmp_path / "x.png"), code=1)
 
 
 def test_list_of_recipes() -> None:

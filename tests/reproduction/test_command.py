@@ -29,7 +29,9 @@ def arguments(task: str, output: Path, *more: str) -> list[str]:
 
 
 def scores(folder: Path) -> dict[tuple[str, str], list[float]]:
-    return {(c["row"], c["column"]): c["scores"] for c in json.loads((folder / "table3.json").read_text())["cells"]}
+    """Of the places that are trained."""
+    cells = json.loads((folder / "table3.json").read_text())["cells"]
+    return {(cell["row"], cell["column"]): cell["scores"] for cell in cells if cell["scores"]}
 
 
 def test_one_by_one_is_in_processes(task: str, tmp_path: Path) -> None:
@@ -42,8 +44,7 @@ def test_one_by_one_is_in_processes(task: str, tmp_path: Path) -> None:
     assert two.returncode == 0, two.stderr
     found = scores(tmp_path / "one")
     assert found == scores(tmp_path / "two")
-    assert len(found) == 6
-    assert all(len(values) == 1 for values in found.values())
+    assert [row for row, _ in found] == ["baseline", "loss", "loss", "loss", "optimizer", "optimizer"]
     before = (tmp_path / "one/tiny/standard-seed0/result.json").stat().st_mtime_ns
     again = CliRunner().invoke(app, arguments(task, tmp_path / "one", *rows, "--threads", "1"))
     assert again.exit_code == 0
@@ -53,7 +54,7 @@ def test_one_by_one_is_in_processes(task: str, tmp_path: Path) -> None:
 def test_showing_trains_nothing(task: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, arguments(task, tmp_path / "none", "--show"))
     assert result.exit_code == 0, result.output
-    assert "0 of 15 places are trained" in result.output
+    assert "0 of 15 runs are complete" in result.output
     assert not (tmp_path / "none").exists()
 
 
@@ -97,4 +98,4 @@ def test_an_interrupted_table_goes_on(task: str, tmp_path: Path) -> None:
     assert "Traceback" not in errors
     whole = subprocess.run(command, capture_output=True, text=True, check=False)
     assert whole.returncode == 0, whole.stderr
-    assert all(len(values) == 1 for values in scores(output).values())
+    assert [row for row, _ in scores(output)] == ["baseline", "matmul", "matmul", "matmul"]

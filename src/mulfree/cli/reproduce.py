@@ -18,7 +18,7 @@ from mulfree.recipes import Recipe, changed, load
 from mulfree.reproduction import Outcome, Table, TableName, jobs, measure, run_all, table2, table3, table5, table6
 from mulfree.reproduction.paper import PAPER_TASK
 from mulfree.reproduction.report import Measurements, caption, head, rows, save
-from mulfree.train import ConfigError, Interrupted
+from mulfree.train import ConfigError
 from mulfree.train.arithmetic import Pass
 
 
@@ -53,9 +53,8 @@ def reproduce(
         def fetch(name: str) -> Recipe:
             return fitting(changed(load(name), changes), changes)
 
-        chosen = _table(table, fetch, task, narrow)
-        if row:
-            chosen = _only(chosen, row)
+        whole = _table(table, fetch, task, narrow)
+        chosen = _only(whole, row) if row else whole
         all_seeds = range(seed, seed + seeds)
         outcomes: list[Outcome] = []
         try:
@@ -65,14 +64,12 @@ def reproduce(
                 todo = jobs(ready, all_seeds, output_dir, device, share)
                 with TrainingProgress(console) as progress:
                     outcomes = run_all(todo, processes, progress)
-        except (Interrupted, KeyboardInterrupt):
-            _show(chosen, measure(chosen, all_seeds, output_dir), all_seeds, console)
-            raise
-        measured = measure(chosen, all_seeds, output_dir)
-        _show(chosen, measured, all_seeds, console)
-        if output_dir.is_dir():
-            files = save(chosen, measured, all_seeds, output_dir)
-            console.print("Files:", *(f"  {path}" for path in files), sep="\n", highlight=False, soft_wrap=True)
+        finally:  # also what was trained until an interruption
+            measured = measure(whole, all_seeds, output_dir)
+            _show(chosen, measured, all_seeds, console)
+            if output_dir.is_dir():
+                files = save(whole, measured, all_seeds, output_dir)
+                console.print("Files:", *(f"  {path}" for path in files), sep="\n", highlight=False, soft_wrap=True)
     for outcome in outcomes:
         if outcome.error:
             console.print(f"{outcome.folder}: {outcome.error}", style="yellow", highlight=False, markup=False)

@@ -11,13 +11,14 @@ from rich.table import Table
 
 from mulfree.cli.errors import reported
 from mulfree.cli.screen import screen
-from mulfree.recipes.evaluation import find_runs
+from mulfree.recipes.evaluation import draw_runs, find_runs
 from mulfree.train import ConfigError
 
 
 def runs(
     folder: Annotated[Path, typer.Argument(help="Where to look, subfolders included.")] = Path("runs"),
     *,
+    curves: Annotated[Path | None, typer.Option(help="PNG to draw their curves in, if they are of one task.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the runs in a folder with their scores."""
@@ -25,6 +26,8 @@ def runs(
         if not folder.is_dir():
             raise ConfigError(f"no folder {folder}")
         found = find_runs(folder)
+        if curves is not None:
+            draw_runs(folder, curves)
     if as_json:
         print(json.dumps(found, indent=2))
         return

@@ -11,6 +11,7 @@ import torch
 from mulfree.recipes.recipe import parse
 from mulfree.train.checkpoints import Checkpoints
 from mulfree.train.errors import OutputError
+from mulfree.train.plots import save_curves
 from mulfree.train.records import METRICS, read_metrics
 from mulfree.train.run import CHECKPOINTS, RECIPE, finished
 from mulfree.train.seeds import seed_all
@@ -53,6 +54,33 @@ def evaluate_run(folder: Path, which: Literal["last", "best"], device: torch.dev
 def find_runs(parent: Path) -> list[dict[str, Any]]:
     """All runs in a folder and those below it: recipe, arithmetic, seed, steps, score, ms per step, status."""
     return [_described(path.parent, parent) for path in sorted(parent.rglob(RECIPE))]
+
+
+def draw_runs(parent: Path, path: Path) -> None:
+    """Draw the curves of all runs in a folder and those below it, by arithmetic, as a PNG.
+
+    Raises:
+        OutputError: there are none with a recorded epoch, they are of different tasks, or the figure cannot be written.
+    """
+    runs: dict[str, list[list[dict[str, Any]]]] = {}
+    tasks: dict[str, tuple[str, Any]] = {}
+    for recipe_file in sorted(parent.rglob(RECIPE), key=lambda file: file.stat().st_mtime):
+        folder = recipe_file.parent
+        recipe = parse(folder.name, recipe_file.read_text(encoding="utf-8"))
+        records = read_metrics(folder / METRICS) if (folder / METRICS).exists() else []
+        if any(record["kind"] == "epoch" for record in records):
+            runs.setdefault(recipe.arithmetic.label, []).append(records)
+            tasks[str(recipe.task)] = recipe.description, folder
+    if not runs:
+        raise OutputError(f"no run in {parent} has finished an epoch")
+    if len(tasks) > 1:
+        (_, one), (_, other), *_ = tasks.values()
+        raise OutputError(f"{one} and {other} are runs of different tasks; name a folder with runs of one")
+    ((title, _),) = tasks.values()
+    try:
+        save_curves(path, runs, title)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _described(folder: Path, parent: Path) -> dict[str, Any]:

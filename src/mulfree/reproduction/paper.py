@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from mulfree.functional import Derivative
 from mulfree.recipes import Recipe
@@ -96,7 +96,7 @@ def _beside(name: str, title: str, rows: dict[str, tuple[str, Reported, Reported
         recipe = load(recipe_name)
         cells.append(Cell(row, "baseline", recipe, STANDARD, baseline, baseline))
         cells.append(Cell(row, "PA matmul", recipe, MATMUL, paper, baseline))
-    return Table(name, title, tuple(cells))
+    return Table(name, title, tuple(cells), ("baseline", "PA matmul"))
 
 
 def table3(load: Load, task: str = PAPER_TASK) -> Table:
@@ -121,7 +121,14 @@ def table3(load: Load, task: str = PAPER_TASK) -> Table:
         "The optimizer has no derivative: it stands under exact.",
         "Attention softmax: with the scale of the scores and all other elementwise products, dropout's among them.",
     )
-    return Table("table3", f"{recipe.name}: groups of operations replaced", tuple(cells), notes, task == PAPER_TASK)
+    return Table(
+        "table3",
+        f"{recipe.name}: groups of operations replaced",
+        tuple(cells),
+        get_args(Column),
+        notes,
+        task == PAPER_TASK,
+    )
 
 
 def _replacing(parts: Sequence[Part], kind: Derivative | None = None) -> Arithmetic:
@@ -151,4 +158,6 @@ def table6(load: Load, task: str = PAPER_TASK, narrow: Pass = "both") -> Table:
             paper = figures[place] if narrow == "both" or bits == 23 else None
             cells.append(Cell(f"PAM, {bits} bits", column, recipe, arithmetic, paper, baseline))
     notes = () if narrow == "both" else (f"Mantissas are narrow in the {narrow} pass only; the other reads 23 bits.",)
-    return Table("table6", "Matrix products with narrow mantissas", tuple(cells), notes, task == PAPER_TASK)
+    return Table(
+        "table6", "Matrix products with narrow mantissas", tuple(cells), tuple(columns), notes, task == PAPER_TASK
+    )

@@ -37,12 +37,13 @@ def _both(cell: Cell, measured: Measured) -> list[str]:
 
 def caption(table: Table, measured: Measurements, seeds: Sequence[int]) -> list[str]:
     """What the figures are, a sentence a line."""
-    scores = sorted({m.score for m in measured.values() if m.score})
-    done, wanted = (sum(n) for n in zip(*((len(m.scores), m.wanted) for m in measured.values()), strict=True))
+    own = [measured[cell.row, cell.column] for cell in table.cells]
+    scores = sorted({m.score for m in own if m.score})
+    done, wanted = sum(len(m.scores) for m in own), sum(m.wanted for m in own)
     count = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± sample standard deviation over {len(seeds)} seeds"
     lines = [f"Score: {', '.join(scores) or 'none yet'}; {count}; in brackets the difference from the baseline."]
     if done < wanted:
-        lines.append(f"{done} of {wanted} places are trained; a dash stands for the others.")
+        lines.append(f"{done} of {wanted} runs are complete; a dash stands where there is none.")
     if not table.alike:
         lines.append("Trained on other data than the paper's: only differences compare, and only in kind.")
     return lines + list(table.notes)

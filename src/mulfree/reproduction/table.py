@@ -60,22 +60,20 @@ class Table:
         title: what it shows.
         cells: in the order in which they are trained: of every recipe the baseline first.
         notes: what the reader has to know.
+        columns: from left to right.
         alike: False if the recipes are not those of the paper, so that only differences compare with its figures.
     """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
+    columns: tuple[str, ...]
     notes: tuple[str, ...] = ()
     alike: bool = True
 
     @property
     def rows(self) -> list[str]:
         return list(dict.fromkeys(cell.row for cell in self.cells))
-
-    @property
-    def columns(self) -> list[str]:
-        return list(dict.fromkeys(cell.column for cell in self.cells))
 
     @property
     def recipes(self) -> list[Recipe]:

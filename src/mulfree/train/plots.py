@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,6 +17,8 @@ _STYLES = (
     {"color": "#0b4f8a", "linestyle": "-", "marker": "s", "markersize": 3.5},
     {"color": "#c2571a", "linestyle": "-.", "marker": "^", "markersize": 4},
     {"color": "#3f7f3f", "linestyle": ":", "marker": "d", "markersize": 4},
+    {"color": "#7a3f9d", "linestyle": "-", "marker": "v", "markersize": 4},
+    {"color": "#a8860b", "linestyle": "--", "marker": "x", "markersize": 4},
 )
 _FEWEST_MARKED = 60
 """With more points than this there are no markers."""
@@ -43,7 +46,7 @@ def save_curves(path: Path, runs: Mapping[str, Sequence[Sequence[Mapping[str, An
     figure = Figure(figsize=(4.6 * max(len(names), 1), 4), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, name in zip(figure.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
-        for (label, groups), style in zip(runs.items(), _STYLES, strict=False):
+        for (label, groups), style in zip(runs.items(), cycle(_STYLES), strict=False):
             _draw(axes, label, [curves(records, name) for records in groups], style)
         axes.set_xlabel("epoch")
         axes.set_ylabel(name.replace("_", " "))
