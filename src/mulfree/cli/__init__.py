@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mulfree.cli import affinity, audit, compensation, doctor, evaluate, figures, reproduce, runs, train
+from mulfree.cli import affinity, audit, compensation, cost, doctor, evaluate, figures, reproduce, runs, train
 
 app = typer.Typer(
     name="mulfree",
@@ -20,6 +20,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("audit", context_settings={"allow_interspersed_args": False})(audit.audit)
 app.command("figures")(figures.figures)
 app.command("compensation")(compensation.compensation)
+app.command("cost", no_args_is_help=True)(cost.cost)
 app.command("affinity")(affinity.affinity)
 app.command("doctor")(doctor.doctor)
 
