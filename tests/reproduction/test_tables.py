@@ -97,7 +97,7 @@ def test_the_other_tables() -> None:
     assert three is not None
     assert three.paper is not None
     assert (three.paper.mean, three.paper.spread) == (29.4, 0.5)
-    backward = table6(load, "numbers", "backward").cell("PAM, 4 bits", "translation")
+    backward = table6(load, "numbers", "backward").cell("PAM, 4 bits", "numbers")
     assert backward is not None
     assert backward.arithmetic.conversion().matmul.mantissa_bits == (23, 4)
     assert backward.paper is None

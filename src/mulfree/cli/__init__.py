@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mulfree.cli import affinity, audit, compensation, cost, doctor, evaluate, figures, reproduce, runs, train
+from mulfree.cli import affinity, audit, compensation, cost, doctor, download, evaluate, figures, reproduce, runs, train
 
 app = typer.Typer(
     name="mulfree",
@@ -18,6 +18,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("runs")(runs.runs)
 app.command("reproduce")(reproduce.reproduce)
 app.command("audit", context_settings={"allow_interspersed_args": False})(audit.audit)
+app.command("download", no_args_is_help=True)(download.download_data)
 app.command("figures")(figures.figures)
 app.command("compensation")(compensation.compensation)
 app.command("cost", no_args_is_help=True)(cost.cost)

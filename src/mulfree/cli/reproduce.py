@@ -26,7 +26,7 @@ def reproduce(
     table: Annotated[TableName, typer.Argument(help="Which table.")],
     *,
     task: Annotated[
-        str, typer.Option(help="Recipe of translation for tables 3 and 6: iwslt14, multi30k, numbers, or a file.")
+        str, typer.Option(help="Recipe for tables 3 and 6: iwslt14, multi30k, numbers, digits, or a file.")
     ] = PAPER_TASK,
     narrow: Annotated[Pass, typer.Option(help="Table 6: the passes that read narrow mantissas.")] = "both",
     row: Annotated[list[str] | None, typer.Option(help="Only this row, and what it is compared with.")] = None,
