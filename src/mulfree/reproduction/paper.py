@@ -157,8 +157,8 @@ def table6(load: Load, task: str = PAPER_TASK, narrow: Pass = "both") -> Table:
         for bits, figures in _TABLE_6.items():
             arithmetic = MATMUL if bits == 23 else Arithmetic(policy="matmul", mantissa_bits=bits, narrow=narrow)
             paper = figures[place] if narrow == "both" or bits == 23 else None
-            cells.append(Cell(f"PAM, {bits} bits", column, recipe, arithmetic, paper, baseline))
+            row = f"PAM, {bits} bit{'s' if bits > 1 else ''}"
+            cells.append(Cell(row, column, recipe, arithmetic, paper, baseline))
     notes = () if narrow == "both" else (f"Mantissas are narrow in the {narrow} pass only; the other reads 23 bits.",)
-    return Table(
-        "table6", "Matrix products with narrow mantissas", tuple(cells), tuple(columns), notes, task == PAPER_TASK
-    )
+    title = "Matrix products with narrow mantissas"
+    return Table("table6", title, tuple(cells), tuple(columns), notes, task == PAPER_TASK)
