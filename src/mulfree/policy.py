@@ -71,7 +71,8 @@ class Policy:
         elementwise: products, quotients, powers and functions of tensors, means, pooling, dropout.
         loss: cross-entropy and the other losses; exact by default, the paper's choice (Table 3).
         base: "2": softmax, its logarithm and cross-entropy, where they are replaced, are those in base 2
-            (``functional.softmax2``, ``log_softmax2``, ``cross_entropy2``), which section 5 proposes. Scores are then
+            (``functional.softmax2``, ``log_softmax2``, ``cross_entropy2``), which section 5 proposes; ``logsumexp`` and
+            ``softmin`` stay in base e. Scores are then
             exponents of two, also in what reads them outside of converted modules.
         allow: names of torch functions that stay as they are, multiplications included ("fft_fft"). A function that
             is neither free of multiplications nor has a piecewise affine form is an error otherwise.

@@ -30,7 +30,7 @@ def arguments(task: str, output: Path, *more: str) -> list[str]:
 
 def scores(folder: Path) -> dict[tuple[str, str], list[float]]:
     """Of the places that are trained."""
-    cells = json.loads((folder / "table3.json").read_text())["cells"]
+    cells = json.loads((folder / "table3-tiny.json").read_text())["cells"]
     return {(cell["row"], cell["column"]): cell["scores"] for cell in cells if cell["scores"]}
 
 
@@ -61,9 +61,10 @@ def test_showing_trains_nothing(task: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--row", "softmax"), "no row 'softmax' in table3; there are baseline, matmul"),
+        (("--row", "softmax"), "no row 'softmax' in table3-tiny; there are baseline, matmul"),
         (("--seeds", "0"), "seeds must be at least 1, got 0"),
         (("--processes", "0"), "processes must be at least 1, got 0"),
+        (("--threads", "-1"), "threads must be at least 1, got -1"),
         (("--set", "optimizer.rate=1"), "optimizer.rate is no setting"),
         (("--set", "optimizer.lr"), "expected NAME=VALUE, got 'optimizer.lr'"),
         (("--task", "iwslt"), "no recipe 'iwslt'"),
@@ -84,7 +85,7 @@ def test_without_any_data_the_reason_is_told(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of processes")
 def test_an_interrupted_table_goes_on(task: str, tmp_path: Path) -> None:
-    output, rows = tmp_path / "out", ["--row", "matmul", "--set", "training.epochs=60"]
+    output, rows = tmp_path / "out", ["--set", "training.epochs=60"]
     command = [sys.executable, "-m", "mulfree", *arguments(task, output, *rows, "--processes", "2")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         begun = output / "tiny/standard-seed0/metrics.jsonl"
@@ -95,7 +96,35 @@ def test_an_interrupted_table_goes_on(task: str, tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, errors
     assert "stopped" in errors
+    assert "the same command goes on from there" in errors
     assert "Traceback" not in errors
-    whole = subprocess.run(command, capture_output=True, text=True, check=False)
+    begun_runs = list(output.rglob("recipe.toml"))
+    assert 1 <= len(begun_runs) <= 2  # those that wait never begin
+    assert not list(output.rglob("result.json"))
+    rest = [*command, "--row", "matmul"]
+    whole = subprocess.run(rest, capture_output=True, text=True, check=False)
     assert whole.returncode == 0, whole.stderr
     assert [row for row, _ in scores(output)] == ["baseline", "matmul", "matmul", "matmul"]
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_run_that_diverges_does_not_stop_the_others(task: str, tmp_path: Path, processes: str) -> None:
+    output = tmp_path / "out"
+    more = ["--row", "optimizer", "--set", "optimizer.lr=1e38", "--processes", processes, "--threads", "1"]
+    command = [sys.executable, "-m", "mulfree", *arguments(task, output, *more)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert result.stdout.count("the loss became") == 3, result.stdout
+    assert "0 of 3 runs are complete" in result.stdout
+    assert "Changed: optimizer.lr" in result.stdout
+
+
+def test_an_error_of_one_process_ends_all(task: str, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "tiny").write_text("a file where the folder of the runs should be")
+    command = [sys.executable, "-m", "mulfree", *arguments(task, output, "--processes", "2")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "cannot" in result.stderr
+    assert "Traceback" not in result.stderr

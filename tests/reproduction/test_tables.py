@@ -33,7 +33,7 @@ def finish(table: Table, row: str, column: str, seed: int, score: float, output:
 
 
 def test_table_3_has_the_papers_places(third: Table) -> None:
-    """33.4 to 33.5, in the order of the paper, with what each replaces."""
+    """Row by row."""
     assert third.rows == ["baseline", "matmul", "attention softmax", "layer norm", "loss", "optimizer"]
     figures = [(c.row, c.column, c.paper.mean) for c in third.cells if c.paper is not None]
     assert figures == [
@@ -89,10 +89,21 @@ def test_the_other_tables() -> None:
         ("cifar10-deit-tiny", "standard"), ("cifar10-deit-tiny", "matmul"),
         ("imagenet-deit-tiny", "standard"), ("imagenet-deit-tiny", "matmul"),
     ]  # fmt: skip
-    assert len(table5(load).rows) == 5
+    fifth = [(c.row, c.paper.mean, c.paper.spread) for c in table5(load).cells if c.paper is not None]
+    assert fifth == [
+        ("VGG-13", 92.9, 0.3), ("VGG-13", 92.9, 0.2), ("ResNet-20", 92.1, 0.3), ("ResNet-20", 92.0, 0.2),
+        ("ResNet-110", 94.2, 0.1), ("ResNet-110", 94.1, 0.2), ("ResNeXt-20 4x16", 93.7, 0.2),
+        ("ResNeXt-20 4x16", 93.8, 0.2), ("ConvMixer-256/8", 94.8, 0.2), ("ConvMixer-256/8", 94.8, 0.1),
+    ]  # fmt: skip
+    assert [c.paper.mean for c in table2(load).cells if c.paper is not None] == [94.8, 95.0, 72.2, 72.2]
     sixth = table6(load)
     assert sixth.columns == ("VGG-13", "translation")
     assert [c.arithmetic.mantissa_bits for c in sixth.cells if c.column == "VGG-13"] == [23, 23, 7, 4, 3, 2, 1]
+    figures = [(c.paper.mean, c.paper.spread) for c in sixth.cells if c.paper is not None]
+    assert figures == [
+        (92.9, 0.3), (92.9, 0.2), (92.9, 0.2), (92.9, 0.5), (92.8, 0.2),
+        (34.4, 0.1), (34.2, 0.2), (34.4, 0.2), (34.2, 0.1), (29.4, 0.5),
+    ]  # fmt: skip
     three = sixth.cell("PAM, 3 bits", "translation")
     assert three is not None
     assert three.paper is not None
@@ -115,9 +126,9 @@ def test_a_table_that_is_half_done_is_shown_half_done(third: Table, tmp_path: Pa
     assert words[1] == ["matmul", change, "33.4 [-1.0] ± 0.1", *missing, *missing]
     text = " ".join(caption(third, measured, range(2)))
     assert "3 of 30 runs are complete" in text
-    assert "Trained on other data than the paper's" in text
+    assert "Other data or settings than the paper's" in text
     files = save(third, measured, range(2), tmp_path)
-    assert [path.name for path in files] == ["table3.md", "table3.json", "table3.png"]
+    assert [path.name for path in files] == ["table3-numbers.md", "table3-numbers.json", "table3-numbers.png"]
     assert "| matmul | 88.0 [-4.0] (1 of 2 runs) | 33.4 [-1.0] ± 0.1 | - |" in files[0].read_text()
     entry = json.loads(files[1].read_text())["cells"][1]
     assert (entry["row"], entry["column"], entry["scores"]) == ("matmul", "exact", [88.0])

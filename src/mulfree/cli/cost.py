@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os.path import isdir
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import torch
 import typer
@@ -21,6 +22,7 @@ from mulfree.hardware.prices import BYTES, DRAM, FORMATS, LABELS, MEMORIES
 from mulfree.hardware.units import joules
 from mulfree.recipes import Recipe, changed, load
 from mulfree.train import ConfigError, OutputError, Trainer
+from mulfree.train.arithmetic import Arithmetic
 from mulfree.train.records import write_json
 
 
@@ -47,8 +49,8 @@ def cost(
     with reported():
         set_threads(threads)
         changes = changes_of({"task.batch_size": batch_size}, set_)
-        fixed: dict[str, Any] = {"arithmetic.policy": "full", "training.workers": 0}
-        chosen = fitting(changed(load(recipe), fixed | changes), changes)
+        full = replace(load(recipe), arithmetic=Arithmetic())
+        chosen = fitting(changed(full, {"training.workers": 0, **changes}), changes)
         costs = _counted(chosen, memory)
     for table in (_operations(chosen, costs), _energies(costs), _units()):
         console.print(table)

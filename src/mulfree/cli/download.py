@@ -29,7 +29,7 @@ def download_data(
     with reported():
         if unknown := [name for name in names if name not in DATA_SETS]:
             raise ConfigError(f"no data set {unknown[0]!r}; there are {', '.join(DATA_SETS)}")
-        folder = data_dir or Path(os.environ.get(VARIABLE) or "data").expanduser()
+        folder = Path(data_dir or os.environ.get(VARIABLE) or "data").expanduser()
         try:
             logging.getLogger("pooch").setLevel(logging.WARNING)
             for name in names:
@@ -63,7 +63,7 @@ class _Bar:
 
     @total.setter
     def total(self, size: float) -> None:
-        self._progress.update(self._task, total=size)
+        self._progress.update(self._task, total=size, completed=0)
 
     def update(self, size: float) -> None:
         self._progress.advance(self._task, size)

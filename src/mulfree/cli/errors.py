@@ -16,8 +16,8 @@ FAILED, BAD_OPTION, INTERRUPTED = 1, 2, 130
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Print expected errors to standard error and leave with their exit code."""
+def reported(on_interruption: str = "--resume goes on from there") -> Iterator[None]:
+    """Print expected errors to standard error, an interruption with what to do then; leave with their exit code."""
     try:
         yield
     except ConfigError as error:
@@ -25,7 +25,7 @@ def reported() -> Iterator[None]:
     except (OutputError, NonFiniteLossError, AuditError, DisassemblerError) as error:
         _leave(str(error), FAILED)
     except Interrupted as error:
-        _leave(f"{error}; --resume goes on from there", error.code)
+        _leave(f"{error}; {on_interruption}", error.code)
     except KeyboardInterrupt:
         _leave("interrupted", INTERRUPTED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from mulfree.cli.progress import TrainingProgress
 from mulfree.cli.screen import screen
 from mulfree.cli.settings import changes_of, fitting
 from mulfree.recipes import Recipe, changed, load
-from mulfree.reproduction import Outcome, Table, TableName, jobs, measure, run_all, table2, table3, table5, table6
+from mulfree.reproduction import Job, Outcome, Table, TableName, jobs, measure, run_all, table2, table3, table5, table6
 from mulfree.reproduction.paper import PAPER_TASK
 from mulfree.reproduction.report import Measurements, caption, head, rows, save
 from mulfree.train import ConfigError
@@ -26,7 +27,7 @@ def reproduce(
     table: Annotated[TableName, typer.Argument(help="Which table.")],
     *,
     task: Annotated[
-        str, typer.Option(help="Recipe for tables 3 and 6: iwslt14, multi30k, numbers, digits, or a file.")
+        str, typer.Option(help="Recipe for tables 3 and 6: iwslt14, multi30k, tatoeba, numbers, digits, or a file.")
     ] = PAPER_TASK,
     narrow: Annotated[Pass, typer.Option(help="Table 6: the passes that read narrow mantissas.")] = "both",
     row: Annotated[list[str] | None, typer.Option(help="Only this row, and what it is compared with.")] = None,
@@ -45,25 +46,31 @@ def reproduce(
 ) -> None:
     """Set our figure beside the paper's. Runs that are complete are kept, others go on from their checkpoints."""
     console = screen()
-    with reported():
-        if seeds < 1:
-            raise ConfigError(f"seeds must be at least 1, got {seeds}")
+    with reported("the same command goes on from there"):
+        for name, number in (("seeds", seeds), ("processes", processes), ("threads", threads)):
+            if number is not None and number < 1:
+                raise ConfigError(f"{name} must be at least 1, got {number}")
         changes = changes_of({"training.epochs": epochs, "training.steps": steps}, set_)
 
         def fetch(name: str) -> Recipe:
             return fitting(changed(load(name), changes), changes)
 
         whole = _table(table, fetch, task, narrow)
+        if changes:
+            note = f"Changed: {', '.join(f'{key} = {value}' for key, value in changes.items())}."
+            whole = replace(whole, alike=False, notes=(*whole.notes, note))
         chosen = _only(whole, row) if row else whole
         all_seeds = range(seed, seed + seeds)
+        measured = measure(whole, all_seeds, output_dir)
+        if show:
+            _show(chosen, measured, all_seeds, console)
+            return
         outcomes: list[Outcome] = []
+        todo = _with_data(jobs(chosen, all_seeds, output_dir), console)
+        share = threads or max(1, torch.get_num_threads() // max(1, min(processes, len(todo))))
         try:
-            if not show:
-                ready = _with_data(chosen, console)
-                share = threads or max(1, torch.get_num_threads() // max(processes, 1))
-                todo = jobs(ready, all_seeds, output_dir, device, share)
-                with TrainingProgress(console) as progress:
-                    outcomes = run_all(todo, processes, progress)
+            with TrainingProgress(console) as progress:
+                outcomes = run_all(todo, processes, share, device, progress)
         finally:  # also what was trained until an interruption
             measured = measure(whole, all_seeds, output_dir)
             _show(chosen, measured, all_seeds, console)
@@ -91,23 +98,24 @@ def _only(table: Table, wanted: list[str]) -> Table:
     return table.only(wanted)
 
 
-def _with_data(table: Table, console: Console) -> Table:
-    """The rows whose data are here, with a word about the others.
+def _with_data(todo: list[Job], console: Console) -> list[Job]:
+    """The runs whose data are here, with a word about the others.
 
     Raises:
-        ConfigError: there are none for any row.
+        ConfigError: there are none for any run.
     """
+    recipes = {job.recipe.name: job.recipe for job in todo}
     missing: dict[str, ConfigError] = {}
-    for recipe in table.recipes:
+    for recipe in recipes.values():
         try:
             recipe.make_task()
         except ConfigError as error:
             missing[recipe.name] = error
-            if len(missing) == len(table.recipes):
+            if len(missing) == len(recipes):
                 raise
     for name, reason in missing.items():
         console.print(f"Left out {name}: {reason}", style="yellow", highlight=False, markup=False)
-    return table.without(missing)
+    return [job for job in todo if job.recipe.name not in missing]
 
 
 def _show(table: Table, measured: Measurements, seeds: range, console: Console) -> None:

@@ -25,5 +25,5 @@ def joules(energy: float) -> str:
     """An energy in pJ with three digits or more, such as ``1.03 mJ``."""
     name, size = scale_of(energy)
     value = energy / size
-    digits = max(0, 2 - len(f"{int(value)}") + 1)
+    digits = max(0, 3 - len(f"{int(value)}"))
     return f"{value:,.{digits}f} {name}"

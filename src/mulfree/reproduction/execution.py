@@ -8,8 +8,10 @@ import queue
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from mulfree.recipes import Options, Recipe, train_recipe
 from mulfree.recipes.runs import Screen
 from mulfree.reproduction.results import folder_of, result_of
 from mulfree.reproduction.table import Table
-from mulfree.train.errors import ConfigError, Interrupted, NonFiniteLossError
+from mulfree.train.errors import Interrupted, NonFiniteLossError, OutputError
 from mulfree.train.loop import Step
 
 _PAUSE = 0.5
@@ -34,8 +36,6 @@ class Job:
 
     recipe: Recipe
     folder: Path
-    device: str
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,25 @@ class Outcome:
     stopped: int = 0
 
 
-def jobs(table: Table, seeds: Sequence[int], output: Path, device: str, threads: int) -> list[Job]:
+def jobs(table: Table, seeds: Sequence[int], output: Path) -> list[Job]:
     """The runs without a result, seed by seed, so that a table fills evenly. Raises as ``result_of``."""
     found: dict[Path, Job] = {}
     for seed in seeds:
         for cell in table.cells:
             folder, recipe = folder_of(cell, seed, output), cell.run(seed)
             if result_of(recipe, folder) is None:
-                found.setdefault(folder, Job(recipe, folder, device, threads))
+                found.setdefault(folder, Job(recipe, folder))
     return list(found.values())
 
 
-def run_all(todo: Sequence[Job], processes: int, screen: Screen) -> list[Outcome]:
+def run_all(todo: Sequence[Job], processes: int, threads: int, device: str, screen: Screen) -> list[Outcome]:
     """Train them; a run that diverges does not stop the others.
 
     Args:
         todo: what to train.
         processes: that train at the same time.
+        threads: of each.
+        device: where to train.
         screen: shows how far the runs are.
 
     Raises:
@@ -77,34 +79,50 @@ def run_all(todo: Sequence[Job], processes: int, screen: Screen) -> list[Outcome
         ConfigError: settings or data that cannot be used.
         OutputError: a folder that cannot be written to.
     """
-    if processes < 1:
-        raise ConfigError(f"processes must be at least 1, got {processes}")
-    if processes == 1 or len(todo) < 2:
-        outcomes = []
-        for job in todo:
-            outcomes.append(_run(job, screen))
-            if outcomes[-1].stopped:
-                raise Interrupted(outcomes[-1].stopped, outcomes[-1].error)
-        return outcomes
+    if processes > 1 and len(todo) > 1:
+        return _in_processes(todo, processes, threads, device, screen)
+    outcomes = []
+    for job in todo:
+        outcomes.append(_run(job, threads, device, screen))
+        if outcomes[-1].stopped:
+            raise Interrupted(outcomes[-1].stopped, outcomes[-1].error)
+    return outcomes
+
+
+def _in_processes(todo: Sequence[Job], processes: int, threads: int, device: str, screen: Screen) -> list[Outcome]:
+    """No more runs are handed out than there are free processes, so that a stop leaves none waiting."""
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
+    queued, running = deque(todo), set[Future[Outcome]]()
+    outcomes: list[Outcome] = []
     with (
         _listening(messages, screen),
+        _stopping() as came,
         ProcessPoolExecutor(min(processes, len(todo)), context, _begin, (messages,)) as pool,
     ):
-        waiting = [pool.submit(_remote, job) for job in todo]
-        with _stopping(waiting) as came:
-            outcomes = [future.result() for future in waiting if not _is_cancelled(future)]
+        try:
+            while running or (queued and not came):
+                while queued and not came and len(running) < processes:
+                    with _interrupts_blocked():  # inherited by the process that this may start
+                        running.add(pool.submit(_remote, queued.popleft(), threads, device))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                outcomes += [future.result() for future in done]
+        except BrokenProcessPool:
+            if not came:
+                raise OutputError("a process that trained ended unexpectedly: killed, or out of memory") from None
+        except BaseException:
+            _stop_children()
+            raise
     if came:
         raise Interrupted(came[0], "stopped; the runs have checkpoints")
     return outcomes
 
 
-def _run(job: Job, screen: Screen) -> Outcome:
+def _run(job: Job, threads: int, device: str, screen: Screen) -> Outcome:
     before = torch.get_num_threads()
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(threads)
     try:
-        train_recipe(job.recipe, Options(job.folder.parent, device=job.device, resume=True), screen)
+        train_recipe(job.recipe, Options(job.folder.parent, device=device, resume=True), screen)
     except NonFiniteLossError as error:
         return Outcome(job.folder, str(error))
     except Interrupted as error:
@@ -114,23 +132,14 @@ def _run(job: Job, screen: Screen) -> Outcome:
     return Outcome(job.folder)
 
 
-def _is_cancelled(future: Future[Outcome]) -> bool:
-    """Waits until the run is over or will never begin."""
-    wait([future])
-    return future.cancelled()
-
-
 @contextmanager
-def _stopping(waiting: Sequence[Future[Outcome]]) -> Iterator[list[int]]:
-    """While the block runs, a signal to stop ends the runs at their next step, and those that wait never begin."""
+def _stopping() -> Iterator[list[int]]:
+    """While the block runs, a signal to stop is noted and ends the runs of other processes at their next step."""
     came: list[int] = []
 
     def stop(number: int, _: Any) -> None:
         came.append(number)
-        for future in waiting:
-            future.cancel()
-        for child in multiprocessing.active_children():
-            child.terminate()
+        _stop_children()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -138,6 +147,21 @@ def _stopping(waiting: Sequence[Future[Outcome]]) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stop_children() -> None:
+    for child in multiprocessing.active_children():
+        child.terminate()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """SIGINT waits until the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _told: list[Any] = []
@@ -155,10 +179,12 @@ def _interrupt(number: int, _: Any) -> None:
     raise Interrupted(number, "stopped before the first step")
 
 
-def _remote(job: Job) -> Outcome:
-    signal.signal(signal.SIGTERM, _interrupt)  # until the training sets its own
+def _remote(job: Job, threads: int, device: str) -> Outcome:
     try:
-        return _run(job, _Sender(_told[0], str(job.folder)))
+        signal.signal(signal.SIGTERM, _interrupt)  # until the training sets its own
+        return _run(job, threads, device, _Sender(_told[0], str(job.folder)))
+    except Interrupted as error:
+        return Outcome(job.folder, str(error), error.code - 128)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mulfree.reproduction.results import Measured, reported, written
+from mulfree.reproduction.results import Measured, format_measured, format_reported
 from mulfree.reproduction.table import Cell, Table
+from mulfree.train.errors import OutputError
 from mulfree.train.records import write_text
 
 Measurements = Mapping[tuple[str, str], Measured]
@@ -31,8 +32,8 @@ def rows(table: Table, measured: Measurements) -> list[list[str]]:
 
 
 def _both(cell: Cell, measured: Measured) -> list[str]:
-    paper = "" if cell.paper is None else reported(cell.paper, cell.paper_baseline)
-    return [written(measured, cell.is_baseline), paper]
+    paper = "" if cell.paper is None else format_reported(cell.paper, cell.paper_baseline)
+    return [format_measured(measured, cell.is_baseline), paper]
 
 
 def caption(table: Table, measured: Measurements, seeds: Sequence[int]) -> list[str]:
@@ -45,7 +46,7 @@ def caption(table: Table, measured: Measurements, seeds: Sequence[int]) -> list[
     if done < wanted:
         lines.append(f"{done} of {wanted} runs are complete; a dash stands where there is none.")
     if not table.alike:
-        lines.append("Trained on other data than the paper's: only differences compare, and only in kind.")
+        lines.append("Other data or settings than the paper's: only differences compare, and only in kind.")
     return lines + list(table.notes)
 
 
@@ -60,7 +61,10 @@ def save(table: Table, measured: Measurements, seeds: Sequence[int], folder: Pat
     write_text(data, json.dumps(_data(table, measured, seeds), indent=2) + "\n")
     files = [markdown, data]
     if any(m.difference is not None and m.scores for m in measured.values()):
-        draw(table, measured, figure)
+        try:
+            draw(table, measured, figure)
+        except OSError as error:
+            raise OutputError(f"cannot write {figure}: {error.strerror or error}") from error
         files.append(figure)
     return files
 
@@ -105,7 +109,8 @@ def draw(table: Table, measured: Measurements, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.axhline(0.0, color="#8a8a8a", linewidth=0.8)
-    ours = [(i, m.difference, m.spread) for i, cell in enumerate(shown) if (m := measured[cell.row, cell.column])]
+    of_shown = [measured[cell.row, cell.column] for cell in shown]
+    ours = [(i, m.difference, m.spread) for i, m in enumerate(of_shown)]
     paper = [
         (i, cell.paper.mean - cell.paper_baseline.mean, cell.paper.spread)
         for i, cell in enumerate(shown)

@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from mulfree.recipes import Recipe
 from mulfree.recipes.recipe import differences, parse
 from mulfree.reproduction.table import Cell, Reported, Table
-from mulfree.train.errors import ConfigError
+from mulfree.train.errors import ConfigError, OutputError
 from mulfree.train.run import RECIPE, Result, finished
 
 _SHARES = ("accuracy", "exact")
@@ -64,7 +64,11 @@ def result_of(recipe: Recipe, folder: Path) -> Result | None:
     """
     if not (folder / RECIPE).exists():
         return None
-    other = differences(parse(recipe.name, (folder / RECIPE).read_text(encoding="utf-8")), recipe)
+    try:
+        stored = (folder / RECIPE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot read {folder / RECIPE}: {error.strerror or error}") from error
+    other = differences(parse(recipe.name, stored), recipe)
     if other:
         raise ConfigError(f"the run in {folder} had other settings: {'; '.join(other)}")
     return finished(folder)
@@ -98,14 +102,14 @@ def _score(result: Result) -> float:
     return 100.0 * value if result.score in _SHARES else value
 
 
-def reported(figure: Reported, baseline: Reported | None) -> str:
+def format_reported(figure: Reported, baseline: Reported | None) -> str:
     """A figure of the paper as the paper writes it: ``34.2 [-0.2] ± 0.1``."""
     around = "" if figure.spread is None else f" ± {figure.spread:.1f}"
     change = "" if baseline is None or figure is baseline else f" [{figure.mean - baseline.mean:+.1f}]"
     return f"{figure.mean:.1f}{change}{around}"
 
 
-def written(measured: Measured, is_baseline: bool) -> str:
+def format_measured(measured: Measured, is_baseline: bool) -> str:
     """Our figure in the same form, with the number of runs where some are missing; a dash without any."""
     if measured.mean is None:
         return "-"

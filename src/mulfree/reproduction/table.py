@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from mulfree.recipes import Recipe
@@ -56,12 +56,12 @@ class Table:
     """A table of the paper.
 
     Attributes:
-        name: such as "table3".
+        name: such as "table3", with the task where it is not the paper's; files are named by it.
         title: what it shows.
         cells: in the order in which they are trained: of every recipe the baseline first.
         notes: what the reader has to know.
         columns: from left to right.
-        alike: False if the recipes are not those of the paper, so that only differences compare with its figures.
+        alike: False if data or settings are not those of the paper, so that only differences compare with its figures.
     """
 
     name: str
@@ -74,10 +74,6 @@ class Table:
     @property
     def rows(self) -> list[str]:
         return list(dict.fromkeys(cell.row for cell in self.cells))
-
-    @property
-    def recipes(self) -> list[Recipe]:
-        return list({cell.recipe.name: cell.recipe for cell in self.cells}.values())
 
     def cell(self, row: str, column: str) -> Cell | None:
         return next((cell for cell in self.cells if (cell.row, cell.column) == (row, column)), None)
@@ -92,7 +88,3 @@ class Table:
         kept = {cell.recipe.name for cell in self.cells if cell.row in wanted}
         cells = [c for c in self.cells if c.row in wanted or (c.is_baseline and c.recipe.name in kept)]
         return replace(self, cells=tuple(cells))
-
-    def without(self, recipes: Collection[str]) -> Table:
-        """The table without the cells of these recipes."""
-        return replace(self, cells=tuple(cell for cell in self.cells if cell.recipe.name not in recipes))

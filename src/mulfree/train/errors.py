@@ -29,3 +29,7 @@ class Interrupted(Exception):
     def __init__(self, signal: int, message: str) -> None:
         super().__init__(message)
         self.code = 128 + signal
+
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[int, str]]:
+        """Pickled with the arguments that it was made of."""
+        return Interrupted, (self.code - 128, str(self))

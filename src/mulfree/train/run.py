@@ -92,7 +92,13 @@ def prepare(folder: Path, recipe: str) -> None:
 
 def finished(folder: Path) -> Result | None:
     """The result of a run that is complete; None otherwise."""
-    return Result(**read_json(folder / RESULT)) if (folder / RESULT).exists() else None
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    try:
+        return Result(**read_json(path))
+    except TypeError as error:
+        raise OutputError(f"{path} is not the result of a run: {error}") from None
 
 
 def train(
