@@ -21,6 +21,7 @@ from mulfree.analysis.output_scaling import output_scale, output_scaling
 from mulfree.cli.errors import reported
 from mulfree.cli.screen import screen
 from mulfree.train import ConfigError, OutputError
+from mulfree.train.errors import writing
 
 _TREATMENTS = {
     "none": "none",
@@ -48,10 +49,8 @@ def compensation(
         console.print(_pairs())
         console.print(known)
         console.print(_dot_products())
-        try:
+        with writing(output):
             save_compensation(output)
-        except OSError as error:
-            raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
         console.print(f"Wrote {output}", highlight=False, markup=False, soft_wrap=True)
 
 

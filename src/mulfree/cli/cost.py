@@ -21,8 +21,9 @@ from mulfree.hardware.plot import save_energies
 from mulfree.hardware.prices import BYTES, DRAM, FORMATS, LABELS, MEMORIES
 from mulfree.hardware.units import joules
 from mulfree.recipes import Recipe, changed, load
-from mulfree.train import ConfigError, OutputError, Trainer
+from mulfree.train import ConfigError, Trainer
 from mulfree.train.arithmetic import Arithmetic
+from mulfree.train.errors import writing
 from mulfree.train.records import write_json
 
 
@@ -158,15 +159,11 @@ def _remarks(costs: Costs) -> str:
 
 
 def _write(recipe: Recipe, costs: Costs, data: Path | None, picture: Path | None) -> None:
-    try:
-        if data is not None:
-            write_json(data, {"recipe": recipe.name, "arithmetic": recipe.arithmetic.label, **costs.to_data()})
-        if picture is not None:
+    if data is not None:
+        write_json(data, {"recipe": recipe.name, "arithmetic": recipe.arithmetic.label, **costs.to_data()})
+    if picture is not None:
+        with writing(picture):
             _draw(picture, recipe, costs)
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write {error.filename or picture}: {error.strerror or error}") from error
 
 
 def _draw(path: Path, recipe: Recipe, costs: Costs) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from mulfree.cli.errors import reported
 from mulfree.cli.screen import screen
 from mulfree.data.download import DATA_SETS, DownloadError, download
-from mulfree.data.locations import VARIABLE
+from mulfree.data.locations import VARIABLE, data_path
 from mulfree.train import ConfigError, OutputError
 
 
@@ -29,7 +28,7 @@ def download_data(
     with reported():
         if unknown := [name for name in names if name not in DATA_SETS]:
             raise ConfigError(f"no data set {unknown[0]!r}; there are {', '.join(DATA_SETS)}")
-        folder = Path(data_dir or os.environ.get(VARIABLE) or "data").expanduser()
+        folder = data_path(data_dir)
         try:
             logging.getLogger("pooch").setLevel(logging.WARNING)
             for name in names:

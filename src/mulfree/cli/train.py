@@ -18,6 +18,7 @@ from mulfree.policy import Base
 from mulfree.recipes import Comparison, Options, changed, load, names, train_recipe
 from mulfree.train import ConfigError
 from mulfree.train.arithmetic import Pass, PolicyName
+from mulfree.train.task import is_share
 
 OPTIONS_OF = "Hyper-parameters (each also by --set)"
 
@@ -142,6 +143,6 @@ def show(comparison: Comparison, console: Console) -> None:
 
 def _score(name: str, mean: float, spread: float | None) -> str:
     """Shares as per cent, others as they are."""
-    scale, unit = (100.0, " %") if name.startswith(("accuracy", "exact")) else (1.0, "")
+    scale, unit = (100.0, " %") if is_share(name) else (1.0, "")
     around = "" if spread is None else f" ± {spread * scale:.2f}"
     return f"{mean * scale:.2f}{around}{unit}"

@@ -10,9 +10,9 @@ import torch
 
 from mulfree.recipes.recipe import parse
 from mulfree.train.checkpoints import Checkpoints
-from mulfree.train.errors import OutputError
+from mulfree.train.errors import OutputError, writing
 from mulfree.train.plots import save_curves
-from mulfree.train.records import METRICS, read_metrics
+from mulfree.train.records import recorded
 from mulfree.train.run import CHECKPOINTS, RECIPE, finished
 from mulfree.train.seeds import seed_all
 
@@ -67,7 +67,7 @@ def draw_runs(parent: Path, path: Path) -> None:
     for recipe_file in sorted(parent.rglob(RECIPE), key=lambda file: file.stat().st_mtime):
         folder = recipe_file.parent
         recipe = parse(folder.name, recipe_file.read_text(encoding="utf-8"))
-        records = read_metrics(folder / METRICS) if (folder / METRICS).exists() else []
+        records = recorded(folder)
         if any(record["kind"] == "epoch" for record in records):
             runs.setdefault(recipe.arithmetic.label, []).append(records)
             tasks[str(recipe.task)] = recipe.description, folder
@@ -77,16 +77,14 @@ def draw_runs(parent: Path, path: Path) -> None:
         (_, one), (_, other), *_ = tasks.values()
         raise OutputError(f"{one} and {other} are runs of different tasks; name a folder with runs of one")
     ((title, _),) = tasks.values()
-    try:
+    with writing(path):
         save_curves(path, runs, title)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _described(folder: Path, parent: Path) -> dict[str, Any]:
     recipe = parse(folder.name, (folder / RECIPE).read_text(encoding="utf-8"))
     result = finished(folder)
-    metrics = read_metrics(folder / METRICS) if (folder / METRICS).exists() else []
+    metrics = recorded(folder)
     return {
         "run": str(folder.relative_to(parent)) if folder != parent else ".",
         "recipe": result.recipe if result else recipe.kind,

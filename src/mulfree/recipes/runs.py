@@ -112,7 +112,7 @@ def train_recipe(recipe: Recipe, options: Options, screen: Screen) -> Comparison
         for seed in range(recipe.training.seed, recipe.training.seed + options.seeds):
             for arithmetic in arithmetics(recipe):
                 own = replace(recipe, arithmetic=arithmetic, training=replace(recipe.training, seed=seed))
-                folder = options.folder / f"{arithmetic.label}-seed{seed}"
+                folder = run_folder(options.folder, arithmetic.label, seed)
                 result = _ready(own, folder, options, group)
                 if result is None:
                     trainer = Trainer(task, arithmetic, own.optimizer, own.schedule, own.training, device, group)
@@ -159,15 +159,35 @@ def _ready(recipe: Recipe, folder: Path, options: Options, group: Processes) -> 
         OutputError: there is a run in the folder and this is no resumption.
         ConfigError: that run was another training.
     """
-    stored = folder / RECIPE
-    exists = stored.exists()
+    exists = (folder / RECIPE).exists()
     group.wait()  # before the first process makes it
     if not exists:
         return None
     if not options.resume:
         raise OutputError(f"{folder} holds a run already; give --resume to go on, or another --output-dir")
-    old = parse(recipe.name, stored.read_text(encoding="utf-8"))
-    if other := differences(old, recipe):
+    return stored_result(recipe, folder)
+
+
+def run_folder(parent: Path, arithmetic: str, seed: int) -> Path:
+    """Where the run of a seed is, by the label of its arithmetic."""
+    return parent / f"{arithmetic}-seed{seed}"
+
+
+def stored_result(recipe: Recipe, folder: Path) -> Result | None:
+    """The result of the run of ``recipe`` in a folder; None if there is no run, or an incomplete one.
+
+    Raises:
+        ConfigError: the run there is another training.
+        OutputError: its files cannot be read.
+    """
+    path = folder / RECIPE
+    if not path.exists():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror or error}") from error
+    if other := differences(parse(recipe.name, text), recipe):
         raise ConfigError(f"the run in {folder} had other settings: {'; '.join(other)}")
     return finished(folder)
 
@@ -181,7 +201,7 @@ def _make_folder(recipe: Recipe, folder: Path, group: Processes) -> None:
 def _draw(comparison: Comparison, folder: Path) -> Path:
     runs: dict[str, Sequence[Sequence[dict[str, object]]]] = {}
     for label, results in comparison.results.items():
-        folders = [folder / f"{label}-seed{result.seed}" for result in results]
+        folders = [run_folder(folder, label, result.seed) for result in results]
         runs[label] = [read_metrics(path / METRICS) for path in folders]
     path = folder / COMPARISON
     save_curves(path, runs, f"{comparison.recipe.name}: {comparison.recipe.description}")

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from mulfree.recipes import Options, Recipe, train_recipe
-from mulfree.recipes.runs import Screen
-from mulfree.reproduction.results import folder_of, result_of
+from mulfree.recipes.runs import Screen, stored_result
+from mulfree.reproduction.results import folder_of
 from mulfree.reproduction.table import Table
 from mulfree.train.errors import Interrupted, NonFiniteLossError, OutputError
 from mulfree.train.loop import Step
@@ -54,12 +54,12 @@ class Outcome:
 
 
 def jobs(table: Table, seeds: Sequence[int], output: Path) -> list[Job]:
-    """The runs without a result, seed by seed, so that a table fills evenly. Raises as ``result_of``."""
+    """The runs without a result, seed by seed, so that a table fills evenly. Raises as ``stored_result``."""
     found: dict[Path, Job] = {}
     for seed in seeds:
         for cell in table.cells:
             folder, recipe = folder_of(cell, seed, output), cell.run(seed)
-            if result_of(recipe, folder) is None:
+            if stored_result(recipe, folder) is None:
                 found.setdefault(folder, Job(recipe, folder))
     return list(found.values())
 

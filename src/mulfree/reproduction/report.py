@@ -9,7 +9,7 @@ from typing import Any
 
 from mulfree.reproduction.results import Measured, format_measured, format_reported
 from mulfree.reproduction.table import Cell, Table
-from mulfree.train.errors import OutputError
+from mulfree.train.errors import writing
 from mulfree.train.records import write_text
 
 Measurements = Mapping[tuple[str, str], Measured]
@@ -61,10 +61,8 @@ def save(table: Table, measured: Measurements, seeds: Sequence[int], folder: Pat
     write_text(data, json.dumps(_data(table, measured, seeds), indent=2) + "\n")
     files = [markdown, data]
     if any(m.difference is not None and m.scores for m in measured.values()):
-        try:
+        with writing(figure):
             draw(table, measured, figure)
-        except OSError as error:
-            raise OutputError(f"cannot write {figure}: {error.strerror or error}") from error
         files.append(figure)
     return files
 

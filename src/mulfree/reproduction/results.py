@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from mulfree.recipes import Recipe
-from mulfree.recipes.recipe import differences, parse
+from mulfree.recipes.runs import run_folder, stored_result
 from mulfree.reproduction.table import Cell, Reported, Table
-from mulfree.train.errors import ConfigError, OutputError
-from mulfree.train.run import RECIPE, Result, finished
-
-_SHARES = ("accuracy", "exact")
-"""Scores in [0, 1], shown in per cent as the paper does."""
+from mulfree.train.run import Result
+from mulfree.train.task import is_share
 
 
 @dataclass(frozen=True)
@@ -52,32 +48,13 @@ class Measured:
 
 def folder_of(cell: Cell, seed: int, output: Path) -> Path:
     """Where a run is: tables with the same recipe share their runs."""
-    return output / cell.recipe.name / f"{cell.arithmetic.label}-seed{seed}"
-
-
-def result_of(recipe: Recipe, folder: Path) -> Result | None:
-    """The result of a complete run; None if there is none yet.
-
-    Raises:
-        ConfigError: the run in the folder is another training.
-        OutputError: its result cannot be read.
-    """
-    if not (folder / RECIPE).exists():
-        return None
-    try:
-        stored = (folder / RECIPE).read_text(encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot read {folder / RECIPE}: {error.strerror or error}") from error
-    other = differences(parse(recipe.name, stored), recipe)
-    if other:
-        raise ConfigError(f"the run in {folder} had other settings: {'; '.join(other)}")
-    return finished(folder)
+    return run_folder(output / cell.recipe.name, cell.arithmetic.label, seed)
 
 
 def measure(table: Table, seeds: Sequence[int], output: Path) -> dict[tuple[str, str], Measured]:
-    """By row and column of the table. Raises as ``result_of``."""
+    """By row and column of the table. Raises as ``stored_result``."""
     results = {
-        (cell.row, cell.column): [result_of(cell.run(seed), folder_of(cell, seed, output)) for seed in seeds]
+        (cell.row, cell.column): [stored_result(cell.run(seed), folder_of(cell, seed, output)) for seed in seeds]
         for cell in table.cells
     }
     scores = {place: tuple(_score(r) for r in found if r is not None) for place, found in results.items()}
@@ -99,7 +76,7 @@ def measure(table: Table, seeds: Sequence[int], output: Path) -> dict[tuple[str,
 
 def _score(result: Result) -> float:
     value = result.scores[result.score]
-    return 100.0 * value if result.score in _SHARES else value
+    return 100.0 * value if is_share(result.score) else value
 
 
 def format_reported(figure: Reported, baseline: Reported | None) -> str:

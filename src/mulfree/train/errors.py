@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class ConfigError(ValueError):
     """A setting has a value that cannot be used; the message names it."""
@@ -9,6 +13,15 @@ class ConfigError(ValueError):
 
 class OutputError(OSError):
     """The folder of a run cannot be used, or a file in it is damaged."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the block writes to ``path``: an OSError in it becomes an OutputError that names the path and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 class NonFiniteLossError(ArithmeticError):

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mulfree.train.errors import OutputError
+from mulfree.train.errors import OutputError, writing
 from mulfree.train.machine import processor, revision, version
 
 METRICS, ENVIRONMENT, RESULT = "metrics.jsonl", "environment.json", "result.json"
@@ -27,12 +27,13 @@ def write_text(path: Path, text: str) -> None:
         OutputError: it cannot be written.
     """
     draft = path.with_name(f".{path.name}.unfinished")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    with writing(path):
+        try:
+            draft.write_text(text, encoding="utf-8")
+            os.replace(draft, path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -67,11 +68,8 @@ class Metrics:
 
     def add(self, kind: str, step: int, **values: Any) -> None:
         """Raises OutputError if the record cannot be written."""
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
         if self._board is not None:
             for name, value in values.items():
                 if isinstance(value, int | float):
@@ -97,6 +95,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         if line.endswith("\n"):
             records.append(json.loads(line))
     return records
+
+
+def recorded(folder: Path) -> list[dict[str, Any]]:
+    """The records of the run in a folder; none before its first one."""
+    path = folder / METRICS
+    return read_metrics(path) if path.exists() else []
 
 
 def environment() -> dict[str, Any]:

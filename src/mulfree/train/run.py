@@ -18,12 +18,11 @@ from mulfree.train.loop import Step, Trainer, parameters_of
 from mulfree.train.plots import save_curves
 from mulfree.train.records import (
     ENVIRONMENT,
-    METRICS,
     RESULT,
     Metrics,
     environment,
     read_json,
-    read_metrics,
+    recorded,
     write_json,
     write_text,
 )
@@ -151,7 +150,7 @@ def train(
     finally:
         if metrics is not None:
             metrics.close()
-    records = read_metrics(folder / METRICS) if (folder / METRICS).exists() else []  # written by the first process
+    records = recorded(folder)  # by the first process
     result = Result(
         recipe=recipe,
         arithmetic=trainer.arithmetic.label,

@@ -13,6 +13,11 @@ Batch = tuple[Tensor, ...]
 """Tensors of one batch; what they are is between ``Task.batches`` and ``Task.loss``."""
 
 
+def is_share(score: str) -> bool:
+    """True for the names of measurements in [0, 1], which people read in per cent."""
+    return score.startswith(("accuracy", "exact"))
+
+
 class Batches(Protocol):
     """The batches of one epoch, in the order of training.
 
