@@ -159,7 +159,7 @@ def step_case(name: str) -> tuple[Callable[[list[int]], object], Work]:
         return lambda s: optimizers.rmsprop(tuple(s), **vars(how))
 
     cases: dict[str, tuple[Callable[[list[int]], object], Work]] = {
-        "adamw": (lambda s: rows.adamw(tuple(s[:4]), **adam, decay=wd), PARAMETERS["adamw_"]),
+        "adamw": (lambda s: optimizers.adamw(tuple(s[:4]), **adam, decay=wd), PARAMETERS["adamw_"]),
         "adam": (adams(0, False), PARAMETERS["adam_"]),
         "adam with a penalty": (adams(penalty, False), PARAMETERS["adam_"] + WEIGHT_DECAY),
         "amsgrad": (adams(0, True), PARAMETERS["adam_"]),

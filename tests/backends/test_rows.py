@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mulfree.backends.contract import AdamWScalars, Backend
 from mulfree.backends.select import named
-from mulfree.numerics import rows, scalar
+from mulfree.numerics import optimizers, rows, scalar
 from mulfree.numerics.formats import INF, MAX, ONE, SIGN
 from tests.backends import patterns
 from tests.backends.patterns import assert_same_bits, from_words, to_words
@@ -271,7 +271,7 @@ def test_adamw(backend: Backend, settings: dict[str, float], kind: str, n: int) 
     state.append(patterns.gradient_like(n, 63).abs())
     if kind == "specials":
         state = [patterns.sprinkled(x, 64 + i, 0.1) for i, x in enumerate(state)]
-    law = [rows.adamw(words, **scalars) for words in zip(*map(to_words, state), strict=True)]
+    law = [optimizers.adamw(words, **scalars) for words in zip(*map(to_words, state), strict=True)]
     grad = state[1].clone()
     backend.adamw_(*state, AdamWScalars(**scalars))
     for position, tensor in enumerate((state[0], state[2], state[3])):

@@ -8,7 +8,7 @@ from functools import reduce
 
 import pytest
 
-from mulfree.numerics import rows, scalar
+from mulfree.numerics import optimizers, rows, scalar
 from mulfree.numerics.formats import INF, LOG2E, NAN, ONE, SIGN
 from mulfree.numerics.scalar import add, bits, div, mul, value
 
@@ -130,20 +130,20 @@ def test_layer_norm_is_near_the_real_one() -> None:
 def test_power_is_repeated_mul() -> None:
     for base in gaussian(20, 13, 1.0):
         for exponent in (0, 1, 2, 3, 7, 16):
-            assert rows.power(base, exponent) == reduce(mul, [base] * exponent, ONE)
+            assert scalar.power(base, exponent) == reduce(mul, [base] * exponent, ONE)
 
 
 def test_adamw_corrections() -> None:
     beta = bits(0.9)
-    assert rows.adamw_correction(beta, 1) == add(ONE, beta ^ SIGN)
-    assert value(rows.adamw_correction(beta, 10)) == pytest.approx(1 - 0.9**10, rel=0.3)
-    assert rows.adamw_correction(beta, 100_000) == ONE
+    assert optimizers.adamw_correction(beta, 1) == add(ONE, beta ^ SIGN)
+    assert value(optimizers.adamw_correction(beta, 10)) == pytest.approx(1 - 0.9**10, rel=0.3)
+    assert optimizers.adamw_correction(beta, 100_000) == ONE
 
 
 def test_adamw_is_near_the_real_step() -> None:
     settings = {"lr": 1e-2, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "decay": 1e-3}
     settings |= {"correction1": 0.1, "correction2": 1e-3}
-    param, m, v = rows.adamw((bits(2.0), bits(0.3), 0, 0), **{key: bits(x) for key, x in settings.items()})
+    param, m, v = optimizers.adamw((bits(2.0), bits(0.3), 0, 0), **{key: bits(x) for key, x in settings.items()})
     assert value(m) == pytest.approx(0.03, rel=0.15)
     assert value(v) == pytest.approx(9e-5, rel=0.25)
     assert value(param) == pytest.approx(2.0 - 2e-3 - 1e-2, abs=3e-3)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import mulfree.nn as mnn
-from mulfree.numerics import rows, scalar
+from mulfree.numerics import optimizers, scalar
 from mulfree.optim import AdamW, WarmupCosineLR, clip_grad_norm_
 from tests.ops.support import same_bits, words
 
@@ -32,15 +32,15 @@ def test_steps_are_the_law(maximize: bool) -> None:
         p.grad = grad.clone()
         optimizer.step()
         law = [
-            rows.adamw(
+            optimizers.adamw(
                 (param, g, m, v),
                 lr=lr,
                 beta1=beta1,
                 beta2=beta2,
                 eps=eps,
                 decay=scalar.mul(lr, weight_decay),
-                correction1=rows.adamw_correction(beta1, step),
-                correction2=rows.adamw_correction(beta2, step),
+                correction1=optimizers.adamw_correction(beta1, step),
+                correction2=optimizers.adamw_correction(beta2, step),
             )
             for (param, m, v), g in zip(law, words(-grad if maximize else grad), strict=True)
         ]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import mulfree as mf
 import mulfree.functional as MF
-from mulfree.numerics import optimizers, rows, scalar
+from mulfree.numerics import optimizers, scalar
 from mulfree.numerics.formats import ONE
 from mulfree.optim import SGD, Adam, AdamW, CosineAnnealingLR, Lion, RMSprop
 from tests.ops.support import same_bits, words
@@ -93,8 +93,8 @@ def test_adam_is_the_law(kind: Optimizer, amsgrad: bool, weight_decay: float) ->
             eps=bits(1e-6),
             weight_decay=0 if decoupled else decay,
             decay=scalar.mul(lr, decay) if decoupled else 0,
-            correction1=rows.adamw_correction(bits(0.8), step),
-            correction2=rows.adamw_correction(bits(0.95), step),
+            correction1=optimizers.adamw_correction(bits(0.8), step),
+            correction2=optimizers.adamw_correction(bits(0.95), step),
             amsgrad=amsgrad,
         ),
         3,

@@ -25,7 +25,7 @@ from mulfree.numerics.convolution import Window
 
 @dataclass(frozen=True)
 class AdamWScalars:
-    """Bits of the scalars of one AdamW step; see ``numerics.rows.adamw``."""
+    """Bits of the scalars of one AdamW step; see ``numerics.optimizers.adamw``."""
 
     lr: int
     beta1: int

@@ -7,11 +7,11 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from mulfree.audit.instructions import TargetReport, inspect_library, kernel_library
 from mulfree.cli.errors import BAD_OPTION, FAILED, reported
-from mulfree.cli.screen import screen
+from mulfree.cli.screen import screen, titled
 from mulfree.cli.script import run
 from mulfree.train import OutputError
 
@@ -94,9 +94,7 @@ def _kernels(console: Console, details: bool) -> bool:
 
 
 def _table(reports: tuple[TargetReport, ...]) -> Table:
-    table = Table("", *(report.target for report in reports), title="Instructions of the kernels", title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = titled("Instructions of the kernels", "", *(report.target for report in reports))
     table.add_row("symbols", *(f"{report.symbols:,}" for report in reports))
     table.add_row("instructions", *(f"{report.instructions:,}" for report in reports), end_section=True)
     kinds = sorted({kind for report in reports for kind in report.classes} - {"other"})
@@ -116,9 +114,8 @@ def _running_target() -> str:
 def _kernel_table(report: TargetReport) -> Table:
     """Instructions of each kernel of one target, those it is made of included."""
     kinds = [*sorted(set(report.classes) - {"other"}), "other"]
-    table = Table(Column("kernel", no_wrap=True), *kinds, title=f"Kernels of {report.target}", title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = titled(f"Kernels of {report.target}", "kernel", *kinds)
+    table.columns[0].no_wrap = True
     for kernel, classes in sorted(report.kernels.items()):
         table.add_row(kernel, *(f"{classes.get(kind, 0):,}" for kind in kinds))
     return table

@@ -19,10 +19,12 @@ from mulfree.analysis.compensation import (
 from mulfree.analysis.compensation_plot import save_compensation
 from mulfree.analysis.output_scaling import output_scale, output_scaling
 from mulfree.cli.errors import reported
-from mulfree.cli.screen import screen
+from mulfree.cli.screen import screen, titled
 from mulfree.train import ConfigError, OutputError
 from mulfree.train.errors import writing
 
+_ERRORS = ("α", "", "mean", "rms", "least", "greatest", "of the mean product")
+"""Columns of an optimum."""
 _TREATMENTS = {
     "none": "none",
     "alpha": "α within each product",
@@ -55,8 +57,8 @@ def compensation(
 
 
 def _pairs() -> Table:
-    table = Table("mantissas", "criterion", "α", "", "mean", "rms", "least", "greatest", "of the mean product")
-    _arrange(table, "Two varying factors: relative errors without α, then with the best one", 2)
+    title = "Two varying factors: relative errors without α, then with the best one"
+    table = titled(title, "mantissas", "criterion", *_ERRORS, words=2)
     for density in DENSITIES:
         for criterion in CRITERIA:
             optimum = best_compensation(criterion, density)
@@ -66,10 +68,9 @@ def _pairs() -> Table:
 
 
 def _constants(constants: dict[str, float]) -> Table:
-    table = Table(
-        "factor", "criterion", "α", "factor and α in one", "", "mean", "rms", "least", "greatest", "of the mean product"
-    )
-    _arrange(table, "A known factor and one with logarithmic mantissas", 2)
+    alpha, *errors = _ERRORS
+    title = "A known factor and one with logarithmic mantissas"
+    table = titled(title, "factor", "criterion", alpha, "factor and α in one", *errors, words=2)
     for name, factor in constants.items():
         for criterion in CRITERIA:
             try:
@@ -84,12 +85,10 @@ def _constants(constants: dict[str, float]) -> Table:
 
 def _dot_products() -> Table:
     scale = output_scale()
-    table = Table("operands", "length", "compensation", "bias", "rms error")
-    _arrange(
-        table,
+    table = titled(
         f"Dot products: α = {scale.alpha:.7f}, or outputs times {scale.exact:.7f}, by PAM times {scale.realised:.7f}",
-        3,
-    )
+        "operands", "length", "compensation", "bias", "rms error", words=3,
+    )  # fmt: skip
     results = output_scaling()
     for result, following in zip(results, [*results[1:], None], strict=True):
         table.add_row(
@@ -101,13 +100,6 @@ def _dot_products() -> Table:
             end_section=following is None or following.length != result.length,
         )
     return table
-
-
-def _arrange(table: Table, title: str, names: int) -> None:
-    """A title, and numbers aligned to the right in all but the first columns."""
-    table.title, table.title_justify = title, "left"
-    for column in table.columns[names:]:
-        column.justify = "right"
 
 
 def _both(optimum: Optimum) -> list[str]:

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from mulfree.cli.errors import reported
-from mulfree.cli.screen import screen
+from mulfree.cli.screen import screen, titled
 from mulfree.cli.settings import changes_of, fitting
 from mulfree.cli.threads import set_threads
 from mulfree.hardware import Costs, Memory, Operations, inference, piecewise_unit, standard_unit, training_step
@@ -72,18 +72,10 @@ def _counted(recipe: Recipe, memory: Memory) -> Costs:
     return Costs(step, inference(trainer), trainer.steps_per_epoch, trainer.total_steps, memory)
 
 
-def _table(title: str, words: int, *columns: str) -> Table:
-    """The first ``words`` columns hold words, the others numbers."""
-    table = Table(title=title, title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index < words else "right")
-    return table
-
-
 def _operations(recipe: Recipe, costs: Costs) -> Table:
     moved = [] if costs.memory == "none" else [f"bytes moved, {format}" for format in FORMATS]
-    table = _table(
-        f"{recipe.name}, {recipe.arithmetic.label}: scalar operations", 1, "of", "PAM", "PAD", "exp2", "log2",
+    table = titled(
+        f"{recipe.name}, {recipe.arithmetic.label}: scalar operations", "of", "PAM", "PAD", "exp2", "log2",
         "float additions", "multiplications replaced", "left", *moved,
     )  # fmt: skip
     step, inference = costs.step, costs.inference
@@ -105,7 +97,9 @@ def _counts(operations: Operations) -> list[int]:
 
 def _energies(costs: Costs) -> Table:
     what = "arithmetic" if costs.memory == "none" else f"arithmetic and memory ({costs.memory})"
-    table = _table(f"Energy of the {what}", 2, "multiplications in", "of", "standard", "piecewise affine", "ratio")
+    table = titled(
+        f"Energy of the {what}", "multiplications in", "of", "standard", "piecewise affine", "ratio", words=2
+    )
     names = {
         "step": "training step",
         "epoch": f"epoch, {costs.steps_per_epoch:,} steps",
@@ -121,9 +115,9 @@ def _energies(costs: Costs) -> Table:
 
 
 def _units() -> Table:
-    table = _table(
-        "Energy of one operation and area of its circuit", 2, "multiplications in", "unit", "standard",
-        "piecewise affine", "ratio", "standard", "piecewise affine", "ratio",
+    table = titled(
+        "Energy of one operation and area of its circuit", "multiplications in", "unit", "standard",
+        "piecewise affine", "ratio", "standard", "piecewise affine", "ratio", words=2,
     )  # fmt: skip
     for format in FORMATS:
         for unit in get_args(Unit):

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mulfree.analysis.figures import FIGURES, FORMATS, readings, save_figure
 from mulfree.cli.errors import reported
-from mulfree.cli.screen import screen
+from mulfree.cli.screen import screen, titled
 from mulfree.train import ConfigError, OutputError
 
 _Choice = TypeVar("_Choice", int, str)
@@ -62,10 +62,10 @@ def _save(number: int, folder: Path, formats: Sequence[str]) -> list[Path]:
 
 def _table(chosen: Sequence[int]) -> Table:
     """Relative errors of every curve in the figures; "at" is the first point where the extreme is reached."""
-    table = Table("figure", "function", "curve", "least error", "at", "greatest error", "at", "mean error")
-    table.title, table.title_justify = "Relative errors of the piecewise affine functions and derivatives", "left"
-    for column in table.columns[3:]:
-        column.justify = "right"
+    table = titled(
+        "Relative errors of the piecewise affine functions and derivatives",
+        "figure", "function", "curve", "least error", "at", "greatest error", "at", "mean error", words=3,
+    )  # fmt: skip
     for number in chosen:
         for reading in readings(number):
             table.add_row(

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table as Screened
 
 from mulfree.cli.errors import FAILED, reported
 from mulfree.cli.progress import TrainingProgress
-from mulfree.cli.screen import screen
+from mulfree.cli.screen import screen, titled
 from mulfree.cli.settings import changes_of, fitting
 from mulfree.recipes import Recipe, changed, load
 from mulfree.reproduction import Job, Outcome, Table, TableName, jobs, measure, run_all, table2, table3, table5, table6
@@ -119,9 +118,7 @@ def _with_data(todo: list[Job], console: Console) -> list[Job]:
 
 
 def _show(table: Table, measured: Measurements, seeds: range, console: Console) -> None:
-    shown = Screened(title=table.title, title_justify="left")
-    for place, name in enumerate(head(table)):
-        shown.add_column(name, justify="right" if place else "left")
+    shown = titled(table.title, *head(table))
     for words in rows(table, measured):
         shown.add_row(*words)
     console.print(shown)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mulfree.cli.errors import FAILED, reported
 from mulfree.cli.progress import TrainingProgress
-from mulfree.cli.screen import screen
+from mulfree.cli.screen import screen, titled
 from mulfree.cli.settings import changes_of, fitting, pair
 from mulfree.cli.threads import set_threads
 from mulfree.policy import Base
@@ -121,10 +121,10 @@ def show(comparison: Comparison, console: Console) -> None:
     first = next(iter(results.values()))
     count, score = len(first), first[0].score
     runs = f"mean ± standard deviation over {count} seeds" if count > 1 else f"seed {first[0].seed}"
-    table = Table(title=f"{comparison.recipe.name}: {first[0].epochs:g} epochs, {runs}", title_justify="left")
-    columns = ("arithmetic", score, "ms per step", "time ratio", "training", "multiplications in a step")
-    for name in columns:
-        table.add_column(name, justify="left" if name == "arithmetic" else "right")
+    table = titled(
+        f"{comparison.recipe.name}: {first[0].epochs:g} epochs, {runs}",
+        "arithmetic", score, "ms per step", "time ratio", "training", "multiplications in a step",
+    )  # fmt: skip
     for label, group in results.items():
         mean, spread = comparison.score(label)
         ratio = comparison.ratio(label)

@@ -65,7 +65,7 @@ class PA:
 
     def __pow__(self, exponent: float) -> PA:
         if float(exponent).is_integer():
-            whole = PA.of_word(rows.power(self.word, abs(int(exponent))))
+            whole = PA.of_word(scalar.power(self.word, abs(int(exponent))))
             return whole if exponent >= 0 else 1 / whole
         return PA.of_word(scalar.exp2(scalar.mul(scalar.log2(self.word), scalar.bits(exponent))))
 

@@ -1,14 +1,13 @@
 """The law of the optimizers' steps: one parameter, in the order of every addition (``docs/spec.md``, section 9).
 
-Numbers are bits, as in ``scalar.py``. AdamW itself is ``rows.adamw``. A weight decay of zero leaves the gradient
-as it is.
+Numbers are bits, as in ``scalar.py``. A weight decay of zero leaves the gradient as it is.
 """
 
 from __future__ import annotations
 
 from mulfree.numerics.formats import MAGNITUDE, NAN, ONE, SIGN
-from mulfree.numerics.rows import adamw, sqrt
-from mulfree.numerics.scalar import add, div, flush, is_nan, is_zero, mul, negate
+from mulfree.numerics.rows import sqrt
+from mulfree.numerics.scalar import add, div, flush, is_nan, is_zero, mul, negate, power
 
 
 def decayed(grad: int, param: int, weight_decay: int) -> int:
@@ -28,6 +27,35 @@ def _toward(average: int, target: int, share: int) -> int:
 def moving_average(average: int, param: int, share: int) -> int:
     """One update of an average of weights; ``share`` is 1 - decay."""
     return _toward(average, param, share)
+
+
+def adamw(
+    state: tuple[int, int, int, int],
+    *,
+    lr: int,
+    beta1: int,
+    beta2: int,
+    eps: int,
+    decay: int,
+    correction1: int,
+    correction2: int,
+) -> tuple[int, int, int]:
+    """One AdamW step of (param, grad, exp_avg, exp_avg_sq) -> (param, exp_avg, exp_avg_sq).
+
+    ``decay`` is lr * weight_decay; the corrections are 1 - beta**step (``adamw_correction``).
+    """
+    param, grad, m, v = state
+    m = add(mul(m, beta1), mul(grad, add(ONE, negate(beta1))))
+    v = add(mul(v, beta2), mul(mul(grad, grad), add(ONE, negate(beta2))))
+    root = add(sqrt(div(v, correction2)), eps)
+    step = mul(lr, div(div(m, correction1), root))
+    param = add(param, negate(mul(decay, param)))
+    return add(param, negate(step)), m, v
+
+
+def adamw_correction(beta: int, step: int) -> int:
+    """1 - beta**step."""
+    return add(ONE, negate(power(beta, step)))
 
 
 def sgd(

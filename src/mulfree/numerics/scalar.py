@@ -121,6 +121,17 @@ def mul(a: int, b: int, offset: int = 0) -> int:
     return _finish(sign, (a & MAGNITUDE) + (b & MAGNITUDE) - ONE + offset)
 
 
+def power(base: int, exponent: int) -> int:
+    """base * base * ... (``exponent`` factors) by repeated squaring; regrouping is exact in range."""
+    result = ONE
+    while exponent:
+        if exponent & 1:
+            result = mul(result, base)
+        base = mul(base, base)
+        exponent >>= 1
+    return result
+
+
 def mul_grad(grad: int, a: int, b: int, offset: int = 0) -> int:
     """Exact derivative of ``mul`` by ``a``, times ``grad``: the slope 2**(E_y - E_a) sign(b)."""
     sign = (b ^ grad) & SIGN

@@ -1,4 +1,4 @@
-"""Optimizer steps, in place on float32 tensors (``numerics.rows.adamw``, ``numerics.optimizers``).
+"""Optimizer steps, in place on float32 tensors (``numerics.optimizers.adamw``, ``numerics.optimizers``).
 
 Scalars are bits. A list of optional state is empty where the step has none of it.
 """

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from mulfree.numerics import rows, scalar
+from mulfree.numerics import optimizers, scalar
 
 _IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
 """torch's choices between implementations; here there is one."""
 
 _PLAIN = frozenset({Tensor, torch.nn.Parameter})
 
-correction = lru_cache(maxsize=256)(rows.adamw_correction)
+correction = lru_cache(maxsize=256)(optimizers.adamw_correction)
 
 
 def word(number: float | Tensor) -> int:

@@ -11,7 +11,7 @@ from mulfree.optim.adam import Adam
 
 
 class AdamW(Adam):
-    """``torch.optim.AdamW`` with every product, quotient and root in PA arithmetic (``numerics.rows.adamw``).
+    """``torch.optim.AdamW`` with every product, quotient and root in PA arithmetic (``numerics.optimizers.adamw``).
 
     Weight decay is decoupled: ``param -= mul(mul(lr, weight_decay), param)``, then the step of ``Adam``. State dicts
     are interchangeable with torch's. Arguments and errors are those of ``Adam``.
