@@ -15,16 +15,8 @@ from mulfree.audit import disassembly
 from mulfree.audit.instructions import TargetReport, Violation
 from mulfree.cli import app
 from mulfree.train import Trainer
+from tests.command_line import message as _message
 from tests.tiny_recipe import TINY
-
-runner = CliRunner()
-
-
-def _message(*arguments: str, code: int) -> str:
-    result = runner.invoke(app, list(arguments))
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.output
 
 
 @pytest.fixture
@@ -217,4 +209,4 @@ def test_doctor() -> None:
 
 
 def test_help_without_arguments() -> None:
-    assert "train" in runner.invoke(app, []).output
+    assert "train" in CliRunner().invoke(app, []).output

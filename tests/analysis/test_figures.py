@@ -13,14 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from numpy.typing import NDArray
 from PIL import Image
-from typer.testing import CliRunner
 
 from mulfree.analysis.figures import FORMATS, Reading, figure1, figure2, figure3, figure4, readings, save_figure
 from mulfree.analysis.figures.curves import DELTA_Y, Function, points, sample
-from mulfree.cli.figures import figures
+from tests.command_line import message
 
 Array = NDArray[np.float64]
 LOG2_E, LN_2 = (float(np.float32(c)) for c in (math.log2(math.e), math.log(2)))
@@ -265,14 +263,9 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
 
 # The command.
 
-app = typer.Typer()
-app.command()(figures)
-
 
 def output(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == code, result.output
-    return result.output
+    return message("figures", *arguments, code=code)
 
 
 def test_command(tmp_path: Path) -> None:

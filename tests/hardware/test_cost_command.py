@@ -7,21 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from mulfree.cli.cost import cost
+from tests.command_line import message
 from tests.tiny_recipe import TINY
-
-app = typer.Typer()
-app.command()(cost)
 
 
 def _output(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.output
+    return message("cost", *arguments, code=code)
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ import copy
 from pathlib import Path
 
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mulfree.analysis.affinity import with_exact_derivatives
 from mulfree.convert import convert
+from mulfree.train.figures import empty_figure, tidy
 
 POINTS = 1601
 COLOURS = {"multiplication-free": "#0b4f8a", "standard": "#8a8a8a"}
@@ -41,8 +40,7 @@ def save_slice(path: Path, seed: int = 0) -> None:
     }
     generator = torch.Generator().manual_seed(seed)
     start, direction = torch.randn(2, generator=generator), torch.randn(2, generator=generator)
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(8, 5.5)
     upper, lower = figure.subplots(2, 1, sharex=True)
     for label, network in networks.items():
         positions, values, slopes = along(network, start, direction, (-2.0, 2.0))
@@ -53,7 +51,6 @@ def save_slice(path: Path, seed: int = 0) -> None:
     lower.set_xlabel("position along a random line in the input")
     upper.legend(frameon=False)
     for axes in (upper, lower):
-        axes.grid(alpha=0.3, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     figure.suptitle("Linear, GELU, layer norm, linear, softmax along a line", fontsize=11)
     figure.savefig(path, format="png", dpi=150)

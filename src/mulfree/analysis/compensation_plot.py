@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from mulfree.analysis.compensation import DENSITIES, Density, best_compensation, errors
+from mulfree.train.figures import empty_figure, tidy
 
 POINTS = 121
 RANGE = (0.98, 1.14)
@@ -23,16 +22,14 @@ def save_compensation(path: Path, constant: float | None = None) -> None:
         ValueError: ``constant`` is not positive, finite and normal in float32.
         OSError: the file cannot be written.
     """
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(10, 5)
     panels = figure.subplots(1, len(DENSITIES), sharey=True)
     for axes, density in zip(panels, DENSITIES, strict=True):
         _curves(axes, density, constant)
         _optima(axes, density, constant)
         axes.set_title(f"{density} mantissas", fontsize=10)
         axes.set_xlabel("compensation α")
-        axes.grid(alpha=0.3, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     panels[0].set_ylabel("relative error in %")
     panels[0].legend(frameon=False, fontsize=8, loc="lower right")
     factors = "two varying factors" if constant is None else f"a varying factor and {constant:.6g}"

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from mulfree.hardware.estimate import Energy
 from mulfree.hardware.units import joules, scale_of
+from mulfree.train.figures import empty_figure, tidy
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "products": ("multiplications, or PAM", "#0b4f8a"),
@@ -30,8 +28,7 @@ def save_energies(path: Path, energies: Mapping[str, Mapping[str, Energy]], titl
             others are compared with.
         title: above the bars.
     """
-    figure = Figure(figsize=(2.4 + 2.4 * len(energies), 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(2.4 + 2.4 * len(energies), 4.8)
     axes = figure.subplots()
     bars = [(group, name, energy) for group, row in energies.items() for name, energy in row.items()]
     places = [index + 0.6 * list(energies).index(group) for index, (group, _, _) in enumerate(bars)]
@@ -51,9 +48,8 @@ def save_energies(path: Path, energies: Mapping[str, Mapping[str, Energy]], titl
     axes.set_xticks(places, [f"{name}\n{group}" for group, name, _ in bars], fontsize=9)
     axes.set_ylabel(f"energy ({unit})")
     axes.set_ylim(0, 1.35 * max(base))
-    axes.grid(axis="y", alpha=0.3, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes, grid="y")
     axes.legend(frameon=False, ncols=2, fontsize=9, loc="upper center")
     axes.set_title(title, fontsize=11)
     figure.savefig(path, format="png", dpi=150)

@@ -98,13 +98,11 @@ _OURS, _PAPER = "#0b4f8a", "#c2571a"
 
 def draw(table: Table, measured: Measurements, path: Path) -> None:
     """Differences from the baseline, ours beside the paper's, each with its standard deviation."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from mulfree.train.figures import empty_figure, tidy
 
     shown = [cell for cell in table.cells if not cell.is_baseline]
     labels = [f"{cell.row}\n{cell.column}" for cell in shown]
-    figure = Figure(figsize=(max(6.0, 0.95 * len(shown)), 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(max(6.0, 0.95 * len(shown)), 4.2)
     axes = figure.subplots()
     axes.axhline(0.0, color="#8a8a8a", linewidth=0.8)
     of_shown = [measured[cell.row, cell.column] for cell in shown]
@@ -126,8 +124,7 @@ def draw(table: Table, measured: Measurements, path: Path) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks(range(len(shown)), labels, fontsize=8)
     axes.set_ylabel("difference from the baseline")
-    axes.grid(alpha=0.3, linewidth=0.6, axis="y")
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes, grid="y")
     axes.legend(frameon=False)
     figure.suptitle(table.title, fontsize=11)
     figure.savefig(path, format="png", dpi=150)

@@ -37,14 +37,12 @@ def save_curves(path: Path, runs: Mapping[str, Sequence[Sequence[Mapping[str, An
         runs: label of an arithmetic -> the records of each of its runs; several are drawn as mean and range.
         title: what was trained, and how.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from mulfree.train.figures import empty_figure, tidy
 
     first = next((r for groups in runs.values() for records in groups for r in records if r["kind"] == "epoch"), {})
     fixed = {"kind", "step", "epoch", "seconds", "lr"}
     names = [name for name, value in first.items() if name not in fixed and isinstance(value, int | float)]
-    figure = Figure(figsize=(4.6 * max(len(names), 1), 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(4.6 * max(len(names), 1), 4)
     for axes, name in zip(figure.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
         for (label, groups), style in zip(runs.items(), cycle(_STYLES), strict=False):
             _draw(axes, label, [curves(records, name) for records in groups], style)
@@ -55,8 +53,7 @@ def save_curves(path: Path, runs: Mapping[str, Sequence[Sequence[Mapping[str, An
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("{x:g}")
-        axes.grid(alpha=0.3, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
         axes.legend(frameon=False)
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, format="png", dpi=150)

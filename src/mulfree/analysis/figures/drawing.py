@@ -1,4 +1,4 @@
-"""What the figures share: an empty figure, the layout of Figures 3 and 4, and files with the same bytes every time."""
+"""What the figures share: the layout of Figures 3 and 4, and files with the same bytes every time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mulfree.analysis.figures.curves import Curves, Function, sample
+from mulfree.train.figures import empty_figure, tidy
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -21,13 +21,6 @@ EXACT: dict[str, Any] = {"color": "#1f4fd8", "linestyle": ":", "linewidth": 1.4}
 APPROXIMATE = AFFINE
 
 _NO_DATE: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-
-
-def empty_figure(width: float, height: float) -> Figure:
-    """A figure of this size in inches that needs no display."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -41,10 +34,9 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(path, format=format, dpi=150, metadata=_NO_DATE[format])
 
 
-def tidy(axes: Axes) -> None:
-    """Thin grid, no frame above and at the right."""
-    axes.grid(alpha=0.3, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+def tidy_small(axes: Axes) -> None:
+    """Tidy axes with small numbers."""
+    tidy(axes)
     axes.tick_params(labelsize=8)
 
 
@@ -78,4 +70,4 @@ def _draw_row(row: Sequence[Axes], label: str, curves: Curves) -> None:
     gradient_errors.plot(curves.x, curves.approximate_error, **APPROXIMATE)
     gradient_errors.set_title(f"Relative gradient error for {label}", fontsize=10)
     for axes in row:
-        tidy(axes)
+        tidy_small(axes)

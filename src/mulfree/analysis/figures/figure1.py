@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from mulfree.analysis.figures import figure3, figure4
 from mulfree.analysis.figures.curves import Reading, readings_of, sample
-from mulfree.analysis.figures.drawing import AFFINE, STANDARD, empty_figure, tidy
+from mulfree.analysis.figures.drawing import AFFINE, STANDARD, tidy_small
+from mulfree.train.figures import empty_figure
 
 FUNCTIONS = (
     replace(figure4.EXP2, start=-2.0, stop=3.0),
@@ -33,7 +34,7 @@ def draw() -> Figure:
         axes.set_title(function.label, fontsize=10)
         axes.set_xlabel("$x$", fontsize=9)
         axes.legend(frameon=False, fontsize=8)
-        tidy(axes)
+        tidy_small(axes)
     return figure
 
 

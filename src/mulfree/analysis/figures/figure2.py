@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import mulfree.functional as MF
 from mulfree.analysis.figures.curves import Array, Reading, as_array, read, relative_error
-from mulfree.analysis.figures.drawing import empty_figure
+from mulfree.train.figures import empty_figure
 
 INTERVALS = 256
 """Of each factor; a power of two, so every mantissa on the grid is exact."""
