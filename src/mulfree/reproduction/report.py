@@ -101,7 +101,7 @@ def draw(table: Table, measured: Measurements, path: Path) -> None:
     from mulfree.train.figures import empty_figure, tidy
 
     shown = [cell for cell in table.cells if not cell.is_baseline]
-    labels = [f"{cell.row}\n{cell.column}" for cell in shown]
+    labels = ["\n".join([*cell.row.split(), cell.column]) for cell in shown]
     figure = empty_figure(max(6.0, 0.95 * len(shown)), 4.2)
     axes = figure.subplots()
     axes.axhline(0.0, color="#8a8a8a", linewidth=0.8)
