@@ -11,7 +11,8 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-BUILD_REQUIREMENTS := scikit-build-core nanobind cmake ninja
+# setuptools: num2words, which a test is compared with, needs docopt, which is published as source only.
+BUILD_REQUIREMENTS := scikit-build-core nanobind cmake ninja setuptools
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 HAS_HEADERS := import os, sys, sysconfig; \
 	sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))
