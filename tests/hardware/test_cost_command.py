@@ -112,3 +112,78 @@ def test_files_that_cannot_be_written(tmp_path: Path, tiny: str) -> None:
     for option in ("--json", "--output"):
         output = _output(tiny, option, str(tmp_path / ("x" * 300)), code=1)
         assert "xxx" in output.replace("\n", "")
+
+
+LAYER = (
+    "--model", "torch.nn:Linear", "--argument", "in_features=4", "--argument", "out_features=3", "--input-shape", "4",
+)  # fmt: skip
+
+
+def test_a_model_is_counted_by_its_shapes(tmp_path: Path) -> None:
+    data = _data(tmp_path, *LAYER, "--batch-size", "5", "--loss", "mse", "--set", "optimizer.kind=sgd")
+    assert data["inference"]["total"]["work"]["products"] == 5 * 4 * 3
+    products = {name: phase["work"]["products"] for name, phase in data["step"]["phases"].items()}
+    assert set(products) == {"forward", "backward", "optimizer"}
+    assert products["forward"] == 5 * 4 * 3 + 5 * 3  # scores, and squares of their errors
+    assert products["backward"] >= 5 * 4 * 3  # of the weights; inputs have no gradient
+    assert data["step"]["total"]["multiplications"] == 0
+    assert data["step"]["items"] == 5
+    assert set(data["energy_pJ"]["float32"]) == {"step", "inference"}
+    assert data["steps_per_epoch"] is None
+    assert data["recipe"] == "torch.nn:Linear(in_features=4, out_features=3)"
+
+
+def test_a_model_of_a_recipe_costs_what_the_recipe_does(tmp_path: Path) -> None:
+    network = '[task]\nkind = "digits"\nbatch_size = 4\nlabel_smoothing = 0.0\ndropout = 0.0'
+    path = tmp_path / "plain.toml"
+    path.write_text(TINY.replace('[task]\nkind = "digits"\nbatch_size = 8', network).replace("dropout = 0.1\n", ""))
+    options = ("width=8", "depth=1", "heads=2", "patch_size=4")
+    arguments = [part for option in options for part in ("--argument", option)]
+    model = _data(
+        tmp_path, "--model", "mulfree.models.vit:VisionTransformer", *arguments, "--input-shape", "1,8,8",
+        "--batch-size", "4",
+    )  # fmt: skip
+    recipe = _data(tmp_path, str(path))
+    for what in ("step", "inference"):
+        assert model[what]["total"] == recipe[what]["total"]
+
+
+def test_tables_and_figure_of_a_model(tmp_path: Path) -> None:
+    picture = tmp_path / "cost.png"
+    output = _output(*LAYER, "--output", str(picture))
+    assert "training step, 8 items" in output
+    assert "epoch" not in output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_without_piecewise_affine_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import torch\nclass Waves(torch.nn.Linear):\n def forward(self, x): return torch.sin(super().forward(x))\n"
+    (tmp_path / "waves_of_test.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    arguments = ("waves_of_test:Waves", "--argument", "in_features=4", "--argument", "out_features=3")
+    output = _output("--model", *arguments, "--input-shape", "4", code=2)
+    assert "has no piecewise affine form: torch.sin" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--memory", "dram"), "give either a recipe or --model"),
+        (("digits", *LAYER), "give either a recipe or --model"),
+        (("digits", "--input-shape", "3"), "--input-shape goes with --model"),
+        (("digits", "--tokens", "3"), "--tokens goes with --model"),
+        (LAYER[:-2], "--model needs --input-shape"),
+        ((*LAYER, "--input-shape", "3,x"), "--input-shape must be whole numbers between commas"),
+        ((*LAYER, "--input-shape", ""), "--input-shape must be whole numbers between commas"),
+        ((*LAYER, "--input-shape", "0"), "task.input_shape.0"),
+        ((*LAYER, "--input-shape", "5"), "task.input_shape: torch.nn:Linear cannot be run"),
+        ((*LAYER, "--argument", "bias"), "--argument: expected NAME=VALUE, got 'bias'"),
+        ((*LAYER, "--argument", "size=3"), "task.arguments: torch.nn:Linear("),
+        ((*LAYER, "--batch-size", "0"), "task.batch_size"),
+        ((*LAYER, "--tokens", "-1"), "task.tokens"),
+        ((*LAYER, "--loss", "hinge"), "hinge"),
+        (("--model", "torch.nn", "--input-shape", "4"), "task.model must be package.module:callable"),
+    ],
+)
+def test_errors_of_models(arguments: tuple[str, ...], message: str) -> None:
+    assert message in " ".join(_output(*arguments, code=2).replace("│", " ").split())

@@ -1,4 +1,4 @@
-"""``mulfree cost``: operations, energy and area of a recipe's arithmetic, by the model of the paper's Appendix B."""
+"""``mulfree cost``: operations, energy and area of a recipe's or a model's arithmetic, by the paper's Appendix B."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from mulfree.cli.errors import reported
+from mulfree.cli.model import recipe_of_model
 from mulfree.cli.screen import screen, titled
 from mulfree.cli.settings import changes_of, fitting
 from mulfree.cli.threads import set_threads
@@ -21,6 +22,7 @@ from mulfree.hardware.plot import save_energies
 from mulfree.hardware.prices import BYTES, DRAM, FORMATS, LABELS, MEMORIES
 from mulfree.hardware.units import joules
 from mulfree.recipes import Recipe, changed, load
+from mulfree.recipes.model import Loss
 from mulfree.train import ConfigError, Trainer
 from mulfree.train.arithmetic import Arithmetic
 from mulfree.train.errors import writing
@@ -28,12 +30,28 @@ from mulfree.train.records import write_json
 
 
 def cost(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or path of a TOML file.")],
+    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe, or path of a TOML file.")] = None,
     *,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="PACKAGE.MODULE:CALLABLE", help="In place of a recipe: what returns a torch.nn.Module."),
+    ] = None,
+    argument: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the callable of --model; several are possible.")
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option(metavar="3,224,224", help="Of one input of --model, without the batch.")
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option(help="Inputs of --model are whole numbers below this; fractions if not given.")
+    ] = None,
+    loss: Annotated[
+        Loss | None, typer.Option(help="Of --model, with random targets; cross-entropy if not given.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting of the recipe.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images of a batch.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images, or inputs of --model, of a batch.")] = None,
     memory: Annotated[
         Memory, typer.Option(help="Where operands and results are; none leaves out the energy of moving them.")
     ] = "none",
@@ -41,7 +59,8 @@ def cost(
     output: Annotated[Path | None, typer.Option(help="PNG of a step's energy by kind of operation.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; torch's choice if not given.")] = None,
 ) -> None:
-    """Count one live training step and one inference of a recipe, and price them as in the paper's Appendix B."""
+    """Count one live training step and one inference of a recipe or of a model on random inputs, and price them as in
+    the paper's Appendix B."""
     for option, path in (("--json", json_), ("--output", output)):
         if path is not None and (isdir(path) or not isdir(path.absolute().parent)):
             reason = f"{path} is a folder" if isdir(path) else f"no folder {path.parent}"
@@ -50,7 +69,13 @@ def cost(
     with reported():
         set_threads(threads)
         changes = changes_of({"task.batch_size": batch_size}, set_)
-        full = replace(load(recipe), arithmetic=Arithmetic())
+        own = {"--argument": argument, "--input-shape": input_shape, "--tokens": tokens, "--loss": loss}
+        if (recipe is None) == (model is None):
+            raise ConfigError("give either a recipe or --model")
+        if model is None and (stray := [name for name, value in own.items() if value is not None]):
+            raise ConfigError(f"{stray[0]} goes with --model; change a recipe with --set")
+        base = load(recipe or "") if model is None else recipe_of_model(model, input_shape, argument, tokens, loss)
+        full = replace(base, arithmetic=Arithmetic())
         chosen = fitting(changed(full, {"training.workers": 0, **changes}), changes)
         costs = _counted(chosen, memory)
     for table in (_operations(chosen, costs), _energies(costs), _units()):
@@ -68,8 +93,13 @@ def _counted(recipe: Recipe, memory: Memory) -> Costs:
     trainer = Trainer(
         recipe.make_task(), recipe.arithmetic, recipe.optimizer, recipe.schedule, recipe.training, torch.device("cpu")
     )
-    step = training_step(trainer)
-    return Costs(step, inference(trainer), trainer.steps_per_epoch, trainer.total_steps, memory)
+    try:
+        step, forward = training_step(trainer), inference(trainer)
+    except NotImplementedError as error:  # refused by the conversion
+        raise ConfigError(f"{recipe.name} has no piecewise affine form: {error}") from error
+    if recipe.kind == "model":
+        return Costs(step, forward, memory=memory)
+    return Costs(step, forward, trainer.steps_per_epoch, trainer.total_steps, memory)
 
 
 def _operations(recipe: Recipe, costs: Costs) -> Table:
@@ -102,8 +132,8 @@ def _energies(costs: Costs) -> Table:
     )
     names = {
         "step": "training step",
-        "epoch": f"epoch, {costs.steps_per_epoch:,} steps",
-        "training": f"training, {costs.total_steps:,} steps",
+        "epoch": f"epoch, {costs.steps_per_epoch or 0:,} steps",
+        "training": f"training, {costs.total_steps or 0:,} steps",
         "inference": "inference, one item",
     }
     for format in FORMATS:
@@ -141,6 +171,7 @@ def _remarks(costs: Costs) -> str:
         price = f"{MEMORIES[costs.memory]:g} pJ for 64 bits"
         price += f", the middle of {DRAM[0]:g} to {DRAM[1]:g}" if costs.memory == "dram" else ""
         memory = f"Memory: each operand is read and each result written once a call, {price}.\nLeft out: repeated reads"
+    epochs = "" if costs.steps_per_epoch is None else " An epoch is as many steps like the first one."
     partial = ""
     if costs.step.total.multiplications:
         partial = "\nMultiplications left are torch's own operations; their additions and memory are not counted."
@@ -148,7 +179,7 @@ def _remarks(costs: Costs) -> str:
         "Estimates for a 45 nm process by Table 4 and Appendix B of the paper. A PAM, PAD, exp2 or log2 is two int32 "
         "additions; additions are\nfloat32 in every format. In standard arithmetic a division, root, exponential or "
         f"logarithm is priced as one multiplication, less than it costs.\n{memory}, control, instruction fetch, "
-        f"interconnect, idle circuits. An epoch is as many steps like the first one.{partial}"
+        f"interconnect, idle circuits.{epochs}{partial}"
     )
 
 

@@ -24,24 +24,24 @@ class Costs:
     Attributes:
         step: one training step.
         inference: one forward pass in evaluation mode.
-        steps_per_epoch, total_steps: of the training.
+        steps_per_epoch, total_steps: of the training; None where there is none, but a step alone.
         memory: where operands and results are.
     """
 
     step: Counted
     inference: Counted
-    steps_per_epoch: int
-    total_steps: int
+    steps_per_epoch: int | None = None
+    total_steps: int | None = None
     memory: Memory = "none"
 
     def energies(self, format: Format) -> dict[str, tuple[Energy, Energy]]:
         """Energies in ordinary and in piecewise affine arithmetic of a step, an epoch, the training (as many steps as
-        they have, each like the counted one) and of an inference of one item."""
+        they have, each like the counted one; neither without a training) and of an inference of one item."""
         step, item = self._both(self.step.total, format), self._both(self.inference.total, format)
+        lengths = {"epoch": self.steps_per_epoch, "training": self.total_steps}
         return {
             "step": step,
-            "epoch": _times(step, self.steps_per_epoch),
-            "training": _times(step, self.total_steps),
+            **{name: _times(step, count) for name, count in lengths.items() if count is not None},
             "inference": _times(item, 1 / max(self.inference.items, 1)),
         }
 

@@ -19,6 +19,7 @@ class Kind(NamedTuple):
 
 _KINDS = {
     "digits": ("mulfree.recipes.digits", "DigitsSettings", "DigitsTask"),
+    "model": ("mulfree.recipes.model", "ModelSettings", "ModelTask"),
     "translation": ("mulfree.recipes.translation", "TranslationSettings", "TranslationTask"),
     "vision": ("mulfree.recipes.vision", "VisionSettings", "VisionTask"),
 }
