@@ -2,42 +2,12 @@
 #pragma once
 #include "arithmetic.hpp"
 #include "elementwise.hpp"
+#include "threefry.hpp"
 
 namespace mulfree::MF_TARGET {
 
-struct Words {
-  Unsigned first, second;
-};
-
-template <int count>
-inline Unsigned rotated(Unsigned word) {
-  return word << count | word >> (32 - count);
-}
-
 // The blocks of one group of 2 * kRandomLanes elements, side by side: each by itself is a long chain of dependent steps.
 constexpr int kVectors = kRandomLanes / kLanes;
-
-template <int round>
-inline void threefry_round(Words (&group)[kVectors], const std::uint32_t* key) {
-  constexpr int rotations[] = {13, 15, 26, 6, 17, 29, 16, 24};
-  for (Words& w : group) {
-    w.first += w.second;
-    w.second = rotated<rotations[round % 8]>(w.second) ^ w.first;
-    if constexpr ((round + 1) % kThreefryInjection == 0) {
-      constexpr int injection = (round + 1) / kThreefryInjection;
-      w.first += key[injection % 3];
-      w.second += key[(injection + 1) % 3] + injection;
-    }
-  }
-}
-
-template <int round = 0>
-inline void threefry_rounds(Words (&group)[kVectors], const std::uint32_t* key) {
-  if constexpr (round < kThreefryRounds) {
-    threefry_round<round>(group, key);
-    threefry_rounds<round + 1>(group, key);
-  }
-}
 
 // Both words of kRandomLanes blocks from `block` on, one a lane; they do not cross a multiple of 2^32.
 inline void threefry(Words (&group)[kVectors], const std::uint32_t* key, std::int64_t block) {

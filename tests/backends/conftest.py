@@ -9,6 +9,7 @@ import pytest
 
 from mulfree.backends.contract import Backend
 from mulfree.backends.select import named
+from tests.cuda.emulator import emulated_backend, skip_without_compiler
 
 try:
     from mulfree.backends import _cpu
@@ -32,11 +33,16 @@ def _choose(target: str) -> Iterator[Backend]:
         _cpu.choose(before)
 
 
-@pytest.fixture(params=[pytest.param("reference", id="reference"), *_native()])
+_EMULATED = pytest.param("cuda", id="cuda-emulated", marks=[pytest.mark.native, *skip_without_compiler()])
+
+
+@pytest.fixture(params=[pytest.param("reference", id="reference"), *_native(), _EMULATED])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each backend in turn, the native one once for each instruction set."""
+    """Each backend in turn, the native one once for each instruction set; the CUDA kernels run emulated."""
     if request.param == "reference":
         yield named("reference")
+    elif request.param == "cuda":
+        yield emulated_backend()
     else:
         yield from _choose(request.param)
 

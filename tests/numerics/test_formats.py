@@ -11,7 +11,7 @@ import pytest
 
 from mulfree.numerics import formats
 
-HEADER = Path(__file__).parents[2] / "csrc" / "cpu" / "law.hpp"
+HEADER = Path(__file__).parents[2] / "csrc" / "law" / "law.hpp"
 
 
 def _word(number: float) -> int:

@@ -1,6 +1,6 @@
 """Bit constants of IEEE 754 binary32 and the fixed lengths of the accumulation orders.
 
-This module is the only home of these numbers in the Python code; ``csrc/cpu/law.hpp``
+This module is the only home of these numbers in the Python code; ``csrc/law/law.hpp``
 repeats them once for the kernels and a test compares the two.
 """
 

@@ -1,0 +1,71 @@
+"""What a kernel is to its callers: a source, compile-time settings, a name, and a list of integers to call it with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+SOURCE_FOLDERS = ("cuda", "law")
+_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Program:
+    """A file of ``csrc/cuda`` and the macros that it is compiled with."""
+
+    source: str
+    defines: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.source, *(f"{name}={value}" for name, value in self.defines)])
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel of a program on a grid of blocks. ``arguments`` are the 64-bit fields of its parameter, in order."""
+
+    program: Program
+    kernel: str
+    blocks: tuple[int, int, int]
+    threads: int
+    arguments: Sequence[int]
+
+    def parameter(self) -> bytes:
+        """The bytes of the kernel's parameter."""
+        return b"".join([(value & _MASK).to_bytes(8, "little") for value in self.arguments])
+
+
+class Launcher(Protocol):
+    """Where kernels run: a device, or its emulation in the tests."""
+
+    def multiprocessors(self) -> int:
+        """How many the current device has."""
+        ...
+
+    def launch(self, launch: Launch) -> None:
+        """Enqueues a kernel on the current device and stream."""
+        ...
+
+
+@cache
+def source_root() -> Path:
+    """The folder with the kernels' sources: installed beside the package, or that of a checkout.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    package = Path(__file__).parents[2]
+    candidates = (package / "csrc", package.parents[1] / "csrc")
+    for folder in candidates:
+        if all((folder / name).is_dir() for name in SOURCE_FOLDERS):
+            return folder
+    raise FileNotFoundError(f"the CUDA sources of mulfree are missing; looked in {candidates[0]} and {candidates[1]}")
+
+
+def divider(divisor: int) -> tuple[int, int, int]:
+    """The fields of ``Divider`` in ``csrc/cuda/device.hpp``, for quotients of numbers below 2**62."""
+    shift = max(divisor - 1, 0).bit_length()
+    return -(-(1 << (62 + shift)) // divisor), shift, divisor

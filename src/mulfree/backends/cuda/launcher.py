@@ -1,0 +1,65 @@
+"""Kernels on torch's current device and stream, through the CUDA driver."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any
+
+import torch
+
+from mulfree.backends.cuda.compiler import machine_code
+from mulfree.backends.cuda.kernels import Launch, Program
+
+
+class CUDALauncher:
+    """Compiles a program at its first launch on an architecture. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._modules: dict[tuple[Program, str], Any] = {}
+        self._kernels: dict[tuple[Program, str, str], Any] = {}
+
+    def multiprocessors(self) -> int:
+        return torch.cuda.get_device_properties(torch.cuda.current_device()).multi_processor_count
+
+    def launch(self, launch: Launch) -> None:
+        """
+        Raises:
+            RuntimeError: the driver refuses the launch.
+        """
+        from cuda.bindings import driver
+
+        kernel = self._kernel(launch.program, launch.kernel)
+        parameter = launch.parameter()
+        address = (ctypes.c_void_p * 1)(ctypes.cast(ctypes.c_char_p(parameter), ctypes.c_void_p))
+        (status,) = driver.cuLaunchKernel(
+            kernel, *launch.blocks, launch.threads, 1, 1, 0, torch.cuda.current_stream().cuda_stream,
+            ctypes.addressof(address), 0,
+        )  # fmt: skip
+        if status != driver.CUresult.CUDA_SUCCESS:
+            raise RuntimeError(f"CUDA refuses to launch {launch.kernel} of {launch.program}: {status}")
+
+    def _kernel(self, program: Program, name: str) -> Any:
+        major, minor = torch.cuda.get_device_capability()
+        arch = f"sm_{major}{minor}"
+        key = (program, name, arch)
+        found = self._kernels.get(key)
+        if found is not None:
+            return found
+        with self._lock:
+            module = self._modules.get((program, arch))
+            if module is None:
+                module = self._modules[program, arch] = self._load(program, arch)
+            kernel = self._kernels[key] = module.get_kernel(name).handle
+            return kernel
+
+    @staticmethod
+    def _load(program: Program, arch: str) -> Any:
+        from cuda.bindings import driver
+        from cuda.core import ObjectCode
+
+        status, version = driver.cuDriverGetVersion()
+        if status != driver.CUresult.CUDA_SUCCESS:
+            raise RuntimeError(f"the CUDA driver does not tell its version: {status}")
+        return ObjectCode.from_cubin(machine_code(program, arch, str(version)), name=str(program))
