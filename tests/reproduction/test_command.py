@@ -119,6 +119,29 @@ def test_a_run_that_diverges_does_not_stop_the_others(task: str, tmp_path: Path,
     assert "Changed: optimizer.lr" in result.stdout
 
 
+def test_a_run_that_diverged_is_trained_again_only_if_asked(task: str, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    more = ["--row", "loss", "--set", "optimizer.lr=1e38", "--threads", "1"]
+    first = CliRunner().invoke(app, arguments(task, output, *more))
+    assert first.exit_code == 1, first.output
+    note = output / "tiny/loss-seed0/diverged.json"
+    assert "the loss became" in json.loads(note.read_text())["reason"]
+    before = note.stat().st_mtime_ns
+    again = CliRunner().invoke(app, arguments(task, output, *more))
+    assert again.exit_code == 0, again.output
+    assert note.stat().st_mtime_ns == before
+    assert "the loss became" not in again.output
+    assert again.output.count("diverged │") == 4  # the baseline and three places of the row
+    assert "--retry trains them again" in again.output
+    assert "| loss | diverged | 33.7 [-0.7] ± 0.2 | diverged |" in (output / "table3-tiny.md").read_text()
+    retried = CliRunner().invoke(app, arguments(task, output, *more, "--retry"))
+    assert retried.exit_code == 1, retried.output
+    assert retried.output.count("the loss became") == 4
+    assert note.stat().st_mtime_ns > before
+    listed = CliRunner().invoke(app, ["runs", str(output)])
+    assert listed.output.count("diverged") == 4
+
+
 def test_an_error_of_one_process_ends_all(task: str, tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir()

@@ -11,9 +11,9 @@ import pytest
 from mulfree.recipes import Recipe, load, to_toml
 from mulfree.reproduction import Table, measure, table2, table3, table5, table6
 from mulfree.reproduction.report import caption, head, rows, save
-from mulfree.reproduction.results import folder_of
+from mulfree.reproduction.results import Measured, folder_of, format_measured
 from mulfree.train import ConfigError
-from mulfree.train.run import RECIPE, RESULT, Result
+from mulfree.train.run import DIVERGED, RECIPE, RESULT, Result
 
 
 @pytest.fixture
@@ -133,6 +133,25 @@ def test_a_table_that_is_half_done_is_shown_half_done(third: Table, tmp_path: Pa
     entry = json.loads(files[1].read_text())["cells"][1]
     assert (entry["row"], entry["column"], entry["scores"]) == ("matmul", "exact", [88.0])
     assert files[2].read_bytes().startswith(b"\x89PNG")
+
+
+def test_runs_that_diverged_are_counted(third: Table, tmp_path: Path) -> None:
+    for seed in range(2):
+        finish(third, "baseline", "cumulative", seed, 0.9, tmp_path)
+    finish(third, "loss", "exact", 0, 0.9, tmp_path)
+    cell = third.cell("loss", "exact")
+    assert cell is not None
+    folder = folder_of(cell, 1, tmp_path)
+    folder.mkdir()
+    (folder / RECIPE).write_text(to_toml(cell.run(1)))
+    (folder / DIVERGED).write_text("{}")
+    measured = measure(third, range(2), tmp_path)
+    assert measured["loss", "exact"].diverged == 1
+    assert format_measured(measured["loss", "exact"], False) == "90.0 [+0.0] (1 of 2 runs, 1 diverged)"
+    assert "--retry" in " ".join(caption(third, measured, range(2)))
+    assert format_measured(Measured((), None, 3, diverged=1), False) == "1 diverged"
+    assert format_measured(Measured((), None, 3, diverged=3), False) == "diverged"
+    assert format_measured(Measured((), None, 3), False) == "-"
 
 
 def test_runs_with_other_settings_are_not_taken_for_these(third: Table, tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ def reproduce(
     threads: Annotated[int | None, typer.Option(help="Threads of each run; all, divided by the processes.")] = None,
     device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
     output_dir: Annotated[Path, typer.Option(help="Folder of the runs and of the table.")] = Path("runs/reproduction"),
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Train runs again that diverged, from their checkpoints.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Train nothing; show what is there.")] = False,
 ) -> None:
     """Set our figure beside the paper's. Runs that are complete are kept, others go on from their checkpoints."""
@@ -65,7 +68,7 @@ def reproduce(
             _show(chosen, measured, all_seeds, console)
             return
         outcomes: list[Outcome] = []
-        todo = _with_data(jobs(chosen, all_seeds, output_dir), console)
+        todo = _with_data(jobs(chosen, all_seeds, output_dir, retry), console)
         share = threads or max(1, torch.get_num_threads() // max(1, min(processes, len(todo))))
         try:
             with TrainingProgress(console) as progress:

@@ -13,7 +13,7 @@ from mulfree.train.checkpoints import Checkpoints
 from mulfree.train.errors import OutputError, writing
 from mulfree.train.plots import save_curves
 from mulfree.train.records import recorded
-from mulfree.train.run import CHECKPOINTS, RECIPE, finished
+from mulfree.train.run import CHECKPOINTS, RECIPE, diverged, finished
 from mulfree.train.seeds import seed_all
 
 
@@ -85,6 +85,7 @@ def _described(folder: Path, parent: Path) -> dict[str, Any]:
     recipe = parse(folder.name, (folder / RECIPE).read_text(encoding="utf-8"))
     result = finished(folder)
     metrics = recorded(folder)
+    stopped = "diverged" if diverged(folder) else "unfinished"
     return {
         "run": str(folder.relative_to(parent)) if folder != parent else ".",
         "recipe": result.recipe if result else recipe.kind,
@@ -94,5 +95,5 @@ def _described(folder: Path, parent: Path) -> dict[str, Any]:
         "score": result.score if result else None,
         "value": result.scores[result.score] if result else None,
         "milliseconds": result.milliseconds if result else None,
-        "status": "complete" if result else "unfinished",
+        "status": "complete" if result else stopped,
     }

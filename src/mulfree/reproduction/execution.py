@@ -25,6 +25,7 @@ from mulfree.reproduction.results import folder_of
 from mulfree.reproduction.table import Table
 from mulfree.train.errors import Interrupted, NonFiniteLossError, OutputError
 from mulfree.train.loop import Step
+from mulfree.train.run import diverged
 
 _PAUSE = 0.5
 """Seconds between a process's messages of progress."""
@@ -53,13 +54,16 @@ class Outcome:
     stopped: int = 0
 
 
-def jobs(table: Table, seeds: Sequence[int], output: Path) -> list[Job]:
-    """The runs without a result, seed by seed, so that a table fills evenly. Raises as ``stored_result``."""
+def jobs(table: Table, seeds: Sequence[int], output: Path, retry: bool = False) -> list[Job]:
+    """The runs without a result, seed by seed, so that a table fills evenly; with ``retry`` also those that diverged.
+
+    Raises as ``stored_result``.
+    """
     found: dict[Path, Job] = {}
     for seed in seeds:
         for cell in table.cells:
             folder, recipe = folder_of(cell, seed, output), cell.run(seed)
-            if stored_result(recipe, folder) is None:
+            if stored_result(recipe, folder) is None and (retry or not diverged(folder)):
                 found.setdefault(folder, Job(recipe, folder))
     return list(found.values())
 

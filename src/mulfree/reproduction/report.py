@@ -45,6 +45,8 @@ def caption(table: Table, measured: Measurements, seeds: Sequence[int]) -> list[
     lines = [f"Score: {', '.join(scores) or 'none yet'}; {count}; in brackets the difference from the baseline."]
     if done < wanted:
         lines.append(f"{done} of {wanted} runs are complete; a dash stands where there is none.")
+    if any(m.diverged for m in own):
+        lines.append("Runs that diverged ended by a loss that was not finite; --retry trains them again.")
     if not table.alike:
         lines.append("Other data or settings than the paper's: only differences compare, and only in kind.")
     return lines + list(table.notes)
@@ -86,6 +88,7 @@ def _data(table: Table, measured: Measurements, seeds: Sequence[int]) -> dict[st
             "mean": ours.mean,
             "standard_deviation": ours.spread,
             "difference": ours.difference,
+            "diverged": ours.diverged,
             "milliseconds": ours.milliseconds,
             "paper": None if paper is None else {"mean": paper.mean, "standard_deviation": paper.spread},
         }
@@ -98,6 +101,8 @@ _OURS, _PAPER = "#0b4f8a", "#c2571a"
 
 def draw(table: Table, measured: Measurements, path: Path) -> None:
     """Differences from the baseline, ours beside the paper's, each with its standard deviation."""
+    from matplotlib.ticker import SymmetricalLogLocator
+
     from mulfree.train.figures import empty_figure, tidy
 
     shown = [cell for cell in table.cells if not cell.is_baseline]
@@ -121,6 +126,7 @@ def draw(table: Table, measured: Measurements, path: Path) -> None:
             x, y, error = zip(*known, strict=True)
             axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, label=label, capsize=3, markersize=5)
     axes.set_yscale("symlog", linthresh=2.0)
+    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=2.0, subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks(range(len(shown)), labels, fontsize=8)
     axes.set_ylabel("difference from the baseline")

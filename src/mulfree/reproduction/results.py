@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 
 from mulfree.recipes.runs import run_folder, stored_result
 from mulfree.reproduction.table import Cell, Reported, Table
-from mulfree.train.run import Result
+from mulfree.train.run import Result, diverged
 from mulfree.train.task import is_share
 
 
@@ -23,6 +23,7 @@ class Measured:
         wanted: number of runs that were asked for.
         score: name of the measurement; empty without a run.
         milliseconds: mean over the runs of their median step; None where it is not known.
+        diverged: number of runs that ended by a loss that was not finite.
     """
 
     scores: tuple[float, ...]
@@ -30,6 +31,7 @@ class Measured:
     wanted: int
     score: str = ""
     milliseconds: float | None = None
+    diverged: int = 0
 
     @property
     def mean(self) -> float | None:
@@ -64,12 +66,18 @@ def measure(table: Table, seeds: Sequence[int], output: Path) -> dict[tuple[str,
         baseline = table.baseline(cell.recipe)
         compared = scores[baseline.row, baseline.column] if baseline else ()
         done = [result for result in results[place] if result is not None]
+        ended = [
+            diverged(folder_of(cell, seed, output))
+            for seed, result in zip(seeds, results[place], strict=True)
+            if result is None
+        ]
         measured[place] = Measured(
             scores[place],
             fmean(compared) if compared else None,
             len(seeds),
             done[0].score if done else "",
             fmean(result.milliseconds for result in done) if done else None,
+            sum(ended),
         )
     return measured
 
@@ -87,11 +95,12 @@ def format_reported(figure: Reported, baseline: Reported | None) -> str:
 
 
 def format_measured(measured: Measured, is_baseline: bool) -> str:
-    """Our figure in the same form, with the number of runs where some are missing; a dash without any."""
+    """Our figure in the same form, with the number of runs where some are missing; "diverged" or a dash without any."""
+    lost = "diverged" if measured.diverged == measured.wanted else f"{measured.diverged} diverged"
     if measured.mean is None:
-        return "-"
+        return lost if measured.diverged else "-"
     around = "" if measured.spread is None else f" ± {measured.spread:.1f}"
     change = "" if is_baseline or measured.difference is None else f" [{measured.difference:+.1f}]"
     count = len(measured.scores)
-    part = "" if count == measured.wanted else f" ({count} of {measured.wanted} runs)"
-    return f"{measured.mean:.1f}{change}{around}{part}"
+    part = f"{count} of {measured.wanted} runs{f', {lost}' if measured.diverged else ''}"
+    return f"{measured.mean:.1f}{change}{around}" + ("" if count == measured.wanted else f" ({part})")

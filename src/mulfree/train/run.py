@@ -13,7 +13,7 @@ from typing import Any
 
 from mulfree.train.audits import Audits
 from mulfree.train.checkpoints import Checkpoints
-from mulfree.train.errors import Interrupted, OutputError
+from mulfree.train.errors import Interrupted, NonFiniteLossError, OutputError
 from mulfree.train.loop import Step, Trainer, parameters_of
 from mulfree.train.plots import save_curves
 from mulfree.train.records import (
@@ -27,7 +27,7 @@ from mulfree.train.records import (
     write_text,
 )
 
-RECIPE, CURVES, CHECKPOINTS = "recipe.toml", "curves.png", "checkpoints"
+RECIPE, CURVES, CHECKPOINTS, DIVERGED = "recipe.toml", "curves.png", "checkpoints", "diverged.json"
 Report = Callable[[Step, str], None]
 """Hears of every step, and of the latest validation in a few words."""
 
@@ -100,6 +100,11 @@ def finished(folder: Path) -> Result | None:
         raise OutputError(f"{path} is not the result of a run: {error}") from None
 
 
+def diverged(folder: Path) -> bool:
+    """True if the run there ended by a loss that was not finite, and has not been tried again since."""
+    return (folder / DIVERGED).exists()
+
+
 def train(
     trainer: Trainer,
     folder: Path,
@@ -117,7 +122,7 @@ def train(
 
     Raises:
         Interrupted: such a signal came.
-        NonFiniteLossError, AuditError, OutputError: see there. Earlier checkpoints stay.
+        NonFiniteLossError, AuditError, OutputError: see there. Earlier checkpoints stay; a note stays of the first.
     """
     settings, first = trainer.settings, trainer.processes.is_first
     stored = Checkpoints(folder / CHECKPOINTS, settings.keep)
@@ -125,6 +130,7 @@ def train(
     progress = _Progress() if found is None else _Progress(**trainer.resume(found))
     metrics = Metrics(folder) if first else None
     if metrics is not None:
+        (folder / DIVERGED).unlink(missing_ok=True)
         metrics.keep_until(trainer.step)
     audits = Audits(
         folder if first else None, metrics, settings.audit_every, trainer.arithmetic.multiplication_free, strict
@@ -147,6 +153,10 @@ def train(
                 if asked and step.step < trainer.total_steps:
                     number = stopped[0] if stopped else int(signal.SIGTERM)
                     raise Interrupted(number, f"stopped after step {step.step} of {trainer.total_steps}")
+    except NonFiniteLossError as error:
+        if first:
+            write_json(folder / DIVERGED, {"step": trainer.step + 1, "reason": str(error)})
+        raise
     finally:
         if metrics is not None:
             metrics.close()
