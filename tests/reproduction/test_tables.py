@@ -112,6 +112,7 @@ def test_the_other_tables() -> None:
     assert backward is not None
     assert backward.arithmetic.conversion().matmul.mantissa_bits == (23, 4)
     assert backward.paper is None
+    assert table6(load, "numbers", "backward").title == "Matrix products with narrow mantissas in the backward pass"
 
 
 def test_a_table_that_is_half_done_is_shown_half_done(third: Table, tmp_path: Path) -> None:

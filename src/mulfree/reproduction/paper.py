@@ -148,14 +148,15 @@ def table6(load: Load, task: str = PAPER_TASK, narrow: Pass = "both") -> Table:
     second = "translation" if task == PAPER_TASK else load(task).name
     columns = {"VGG-13": (load("cifar10-vgg13"), Reported(92.9, 0.3)), second: (load(task), _BASELINE_3)}
     cells: list[Cell] = []
-    for place, (column, (recipe, baseline)) in enumerate(columns.items()):
+    for index, (column, (recipe, baseline)) in enumerate(columns.items()):
         cells.append(Cell("float32", column, recipe, STANDARD, baseline, baseline))
         for bits, figures in _TABLE_6.items():
             arithmetic = MATMUL if bits == 23 else Arithmetic(policy="matmul", mantissa_bits=bits, narrow=narrow)
-            paper = figures[place] if narrow == "both" or bits == 23 else None
+            paper = figures[index] if narrow == "both" or bits == 23 else None
             row = f"PAM, {bits} bit{'s' if bits > 1 else ''}"
             cells.append(Cell(row, column, recipe, arithmetic, paper, baseline))
     notes = () if narrow == "both" else (f"Mantissas are narrow in the {narrow} pass only; the other reads 23 bits.",)
     name = "-".join(["table6", *([] if task == PAPER_TASK else [second]), *([] if narrow == "both" else [narrow])])
-    title = "Matrix products with narrow mantissas"
+    place = "" if narrow == "both" else f" in the {narrow} pass"
+    title = f"Matrix products with narrow mantissas{place}"
     return Table(name, title, tuple(cells), tuple(columns), notes, task == PAPER_TASK)

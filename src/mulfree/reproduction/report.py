@@ -97,6 +97,8 @@ def _data(table: Table, measured: Measurements, seeds: Sequence[int]) -> dict[st
 
 
 _OURS, _PAPER = "#0b4f8a", "#c2571a"
+_LINEAR = 2.0
+"""Differences up to which the axis is linear; beyond it is logarithmic."""
 
 
 def draw(table: Table, measured: Measurements, path: Path) -> None:
@@ -105,7 +107,11 @@ def draw(table: Table, measured: Measurements, path: Path) -> None:
 
     from mulfree.train.figures import empty_figure, tidy
 
-    shown = [cell for cell in table.cells if not cell.is_baseline]
+    shown = [
+        cell
+        for cell in table.cells
+        if not cell.is_baseline and (cell.paper or measured[cell.row, cell.column].difference is not None)
+    ]
     labels = ["\n".join([*cell.row.split(), cell.column]) for cell in shown]
     figure = empty_figure(max(6.0, 0.95 * len(shown)), 4.2)
     axes = figure.subplots()
@@ -117,6 +123,9 @@ def draw(table: Table, measured: Measurements, path: Path) -> None:
         for i, cell in enumerate(shown)
         if cell.paper is not None and cell.paper_baseline is not None
     ]
+    if any(abs(change) + (spread or 0.0) > _LINEAR for _, change, spread in ours + paper if change is not None):
+        axes.set_yscale("symlog", linthresh=_LINEAR)
+        axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=_LINEAR, subs=(1, 2, 5)))
     for points, shift, colour, marker, label in (
         (ours, -0.12, _OURS, "s", "this training"),
         (paper, 0.12, _PAPER, "o", "paper"),
@@ -125,8 +134,6 @@ def draw(table: Table, measured: Measurements, path: Path) -> None:
         if known:
             x, y, error = zip(*known, strict=True)
             axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, label=label, capsize=3, markersize=5)
-    axes.set_yscale("symlog", linthresh=2.0)
-    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=2.0, subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks(range(len(shown)), labels, fontsize=8)
     axes.set_ylabel("difference from the baseline")
