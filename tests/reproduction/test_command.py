@@ -83,6 +83,20 @@ def test_without_any_data_the_reason_is_told(tmp_path: Path, monkeypatch: pytest
     assert "CIFAR-10" in result.stderr or "cifar" in result.stderr
 
 
+def test_a_table_whose_other_column_lacks_data_is_written_again(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULFREE_DATA", str(tmp_path))
+    command = ["reproduce", "table6", "--task", task, "--seeds", "1", "--row", "float32", "--threads", "1"]
+    figure = tmp_path / "out/table6-tiny.json"
+    for _ in range(2):
+        result = CliRunner().invoke(app, [*command, "--output-dir", str(tmp_path / "out")])
+        assert result.exit_code == 0, result.output
+        assert "Left out cifar10-vgg13" in result.output
+        assert json.loads(figure.read_text())["cells"]
+        figure.unlink()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of processes")
 def test_an_interrupted_table_goes_on(task: str, tmp_path: Path) -> None:
     output, rows = tmp_path / "out", ["--set", "training.epochs=60"]

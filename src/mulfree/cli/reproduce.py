@@ -68,7 +68,7 @@ def reproduce(
             _show(chosen, measured, all_seeds, console)
             return
         outcomes: list[Outcome] = []
-        todo = _with_data(jobs(chosen, all_seeds, output_dir, retry), console)
+        todo = _with_data(jobs(chosen, all_seeds, output_dir, retry), measured, console)
         share = threads or max(1, torch.get_num_threads() // max(1, min(processes, len(todo))))
         try:
             with TrainingProgress(console) as progress:
@@ -100,11 +100,11 @@ def _only(table: Table, wanted: list[str]) -> Table:
     return table.only(wanted)
 
 
-def _with_data(todo: list[Job], console: Console) -> list[Job]:
+def _with_data(todo: list[Job], measured: Measurements, console: Console) -> list[Job]:
     """The runs whose data are here, with a word about the others.
 
     Raises:
-        ConfigError: there are none for any run.
+        ConfigError: there are none for any run, and nothing has been measured yet.
     """
     recipes = {job.recipe.name: job.recipe for job in todo}
     missing: dict[str, ConfigError] = {}
@@ -113,7 +113,7 @@ def _with_data(todo: list[Job], console: Console) -> list[Job]:
             recipe.make_task()
         except ConfigError as error:
             missing[recipe.name] = error
-            if len(missing) == len(recipes):
+            if len(missing) == len(recipes) and not any(m.scores for m in measured.values()):
                 raise
     for name, reason in missing.items():
         console.print(f"Left out {name}: {reason}", style="yellow", highlight=False, markup=False)
