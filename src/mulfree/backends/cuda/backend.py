@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from mulfree.backends.cuda.channels import CUDAChannels
 from mulfree.backends.cuda.elementwise import elementwise
 from mulfree.backends.cuda.kernels import Launcher
+from mulfree.backends.cuda.optimizers import CUDAOptimizers
+from mulfree.backends.cuda.random import CUDADropout
+from mulfree.backends.cuda.sums import CUDASums
 from mulfree.backends.reference import ReferenceBackend
 
 
-class CUDABackend(ReferenceBackend):
+class CUDABackend(CUDAChannels, CUDADropout, CUDAOptimizers, CUDASums, ReferenceBackend):
     """Compiled kernels with the bits of the law, on torch's current stream."""
 
     name = "cuda"
