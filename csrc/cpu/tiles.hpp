@@ -48,7 +48,7 @@ struct Sums {
   }
 };
 
-// Two vector instructions a product: panels are encoded so that adding words is the product (windows.hpp). The tile
+// Two vector instructions a product: panels are encoded so that adding words is the product (encodings.hpp). The tile
 // may be cut to its first rows and vectors.
 template <int Rows, int Vectors>
 void fast_tile(int depth, const std::int32_t* left, const std::int32_t* right, std::int32_t* tile) {

@@ -24,6 +24,7 @@ void wait_for_block();
 // Exchanges a word with the other lanes of the warp; all of them call it.
 std::uint32_t exchange(std::uint32_t word, int source_lane);
 bool any_of_warp(bool value);
+bool any_of_block(bool value);
 inline int lane() { return static_cast<int>(current->thread.x % 32); }
 }  // namespace emulated
 
@@ -33,6 +34,7 @@ inline int lane() { return static_cast<int>(current->thread.x % 32); }
 #define gridDim (emulated::current->blocks)
 
 inline void __syncthreads() { emulated::wait_for_block(); }
+inline int __syncthreads_or(int value) { return emulated::any_of_block(value != 0); }
 inline void __syncwarp(unsigned = 0xffffffffu) { emulated::any_of_warp(false); }
 inline int __shfl_sync(unsigned, int v, int source) {
   return static_cast<int>(emulated::exchange(static_cast<std::uint32_t>(v), source & 31));
@@ -65,6 +67,7 @@ inline int __float2int_rn(float a) {
   if (a < -2147483648.0f) return INT32_MIN;
   return static_cast<int>(std::nearbyintf(a));
 }
+inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(static_cast<std::uint64_t>(a) * b >> 32); }
 inline float __int2float_rn(int a) { return static_cast<float>(a); }
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   return static_cast<unsigned long long>(static_cast<unsigned __int128>(a) * b >> 64);

@@ -107,6 +107,15 @@ void wait_for_block() {
   while (turn == now) yield();
 }
 
+bool any_of_block(bool value) {
+  static bool any[2];
+  const unsigned now = turn;
+  if (arrived == 0) any[now & 1] = false;
+  any[now & 1] |= value;
+  wait_for_block();
+  return any[now & 1];
+}
+
 std::uint32_t exchange(std::uint32_t word, int source_lane) {
   Warp& warp = *running->warp;
   const unsigned now = warp.turn;

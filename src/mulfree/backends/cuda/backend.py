@@ -5,15 +5,17 @@ from __future__ import annotations
 from torch import Tensor
 
 from mulfree.backends.cuda.channels import CUDAChannels
+from mulfree.backends.cuda.convolution import CUDAConvolution
 from mulfree.backends.cuda.elementwise import elementwise
 from mulfree.backends.cuda.kernels import Launcher
 from mulfree.backends.cuda.optimizers import CUDAOptimizers
+from mulfree.backends.cuda.products import CUDAProducts
 from mulfree.backends.cuda.random import CUDADropout
 from mulfree.backends.cuda.sums import CUDASums
 from mulfree.backends.reference import ReferenceBackend
 
 
-class CUDABackend(CUDAChannels, CUDADropout, CUDAOptimizers, CUDASums, ReferenceBackend):
+class CUDABackend(CUDAChannels, CUDAConvolution, CUDADropout, CUDAOptimizers, CUDAProducts, CUDASums, ReferenceBackend):
     """Compiled kernels with the bits of the law, on torch's current stream."""
 
     name = "cuda"

@@ -1,0 +1,261 @@
+// Matrix products and whatever can be written as one (problem.hpp). A block computes a tile of the result, chunk by
+// chunk of the depth; a thread keeps the sums of its entries in registers for a chunk, in ascending order, and adds
+// them to the totals in the result.
+#include "loader.hpp"
+
+namespace mulfree::MF_TARGET {
+
+using LeftLoader = Loader<kTileRows, MF_LEFT_PATCHES, MF_LEFT_DEEP>;
+using RightLoader = Loader<kTileColumns, MF_RIGHT_PATCHES, MF_RIGHT_DEEP>;
+
+// Number of a thread's entry i along a side of the tile. Entries come in runs of up to four words, so that a warp reads
+// neighbouring runs.
+template <int count, int threads>
+struct Side {
+  static constexpr int width = count % 4 == 0 ? 4 : count;
+
+  static int entry(int i, int thread) { return i / width * width * threads + thread * width + i % width; }
+
+  static void read(std::int32_t (&out)[count], const std::int32_t* line, int thread) {
+    MF_UNROLL
+    for (int run = 0; run < count / width; ++run) {
+      const std::int32_t* from = line + entry(run * width, thread);
+      if constexpr (width == 4) {
+        const Quad quad = *reinterpret_cast<const Quad*>(from);
+        MF_UNROLL
+        for (int i = 0; i < 4; ++i) out[run * 4 + i] = quad.words[i];
+      } else {
+        MF_UNROLL
+        for (int i = 0; i < width; ++i) out[run * width + i] = from[i];
+      }
+    }
+  }
+};
+
+using RowSide = Side<kRows, kThreadRows>;
+using ColumnSide = Side<kColumns, kThreadColumns>;
+
+struct Tile {
+  std::int64_t row, column;  // its first
+  int thread_row, thread_column;
+  float sums[kRows][kColumns];
+#if MF_SLOPES
+  std::int32_t points[kRows][kColumns];
+  std::int32_t point(int i, int j) const { return points[i][j]; }
+#else
+  std::int32_t point(int, int) const { return 0; }
+#endif
+
+  std::int64_t row_of(int i) const { return row + RowSide::entry(i, thread_row); }
+  std::int64_t column_of(int j) const { return column + ColumnSide::entry(j, thread_column); }
+
+  void clear() {
+    MF_UNROLL
+    for (int i = 0; i < kRows; ++i)
+      MF_UNROLL
+      for (int j = 0; j < kColumns; ++j) sums[i][j] = 0.0f;
+  }
+
+  // The terms of one depth.
+  template <Way way>
+  void add_terms(const Slices<kTileRows>& left, const Slices<kTileRows>& left_signs, const Slices<kTileColumns>& right,
+                 const Slices<kTileColumns>& right_signs, int buffer, int step, const Offset& offset) {
+    std::int32_t a[kRows], b[kColumns], a_signs[kRows] = {}, b_signs[kColumns] = {};
+    RowSide::read(a, left.words[buffer][step], thread_row);
+    ColumnSide::read(b, right.words[buffer][step], thread_column);
+    if constexpr (way == Way::clamped) {
+      RowSide::read(a_signs, left_signs.words[buffer][step], thread_row);
+      ColumnSide::read(b_signs, right_signs.words[buffer][step], thread_column);
+    }
+    MF_UNROLL
+    for (int i = 0; i < kRows; ++i)
+      MF_UNROLL
+      for (int j = 0; j < kColumns; ++j)
+        sums[i][j] = __fadd_rn(sums[i][j], term<way>(a[i], b[j], a_signs[i] ^ b_signs[j], point(i, j), offset));
+  }
+};
+
+// The terms of a slice; whole ones are unrolled.
+template <Way way>
+inline void add_slice(Tile& tile, const Slices<kTileRows>& left, const Slices<kTileRows>& left_signs,
+                      const Slices<kTileColumns>& right, const Slices<kTileColumns>& right_signs, int buffer, int steps,
+                      const Offset& offset) {
+  if (steps >= kSlice) {
+    MF_UNROLL
+    for (int step = 0; step < kSlice; ++step)
+      tile.add_terms<way>(left, left_signs, right, right_signs, buffer, step, offset);
+  } else {
+    for (int step = 0; step < steps; ++step)
+      tile.add_terms<way>(left, left_signs, right, right_signs, buffer, step, offset);
+  }
+}
+
+// The new total of a sum of a chunk; the last one is closed.
+inline float total_of(float sum, const Code& code, float before, bool last, float bias, bool has_bias) {
+  if (code.floor) {
+    const std::int32_t word = __float_as_int(sum);
+    sum = (word & kMagnitude) < code.floor ? 0.0f : __int_as_float(word - code.scale);
+  }
+  float total = __fadd_rn(before, sum);
+  if (!last) return total;
+  total = __fadd_rn(total, 0.0f);  // a zero total is +0
+  if (has_bias) total = __fadd_rn(total, bias);
+  return total == total ? total : __int_as_float(kNan);
+}
+
+#if MF_SLOPES
+// Reads the tile's points; true if any of the block's is NaN. They become mantissas plus the offset unless `words`.
+inline bool load_points(const Problem& args, Tile& tile, std::int64_t start, bool words) {
+  bool nan = false;
+  MF_UNROLL
+  for (int i = 0; i < kRows; ++i)
+    MF_UNROLL
+    for (int j = 0; j < kColumns; ++j) {
+      std::int32_t word = 0;
+      if (tile.row_of(i) < args.rows && tile.column_of(j) < args.columns)
+        word = load_word(args.point.data,
+                         start + offset_of(args.point.lines, tile.row_of(i)) +
+                             offset_of(args.point.depth, tile.column_of(j)),
+                         static_cast<int>(args.drop));
+      nan |= (word & kMagnitude) > kInf;
+      tile.points[i][j] = words ? word : (mantissa(Int(word)) + Int(static_cast<std::int32_t>(args.offset))).v;
+    }
+  return nan;
+}
+#endif
+
+// Adds the tile's sums to the totals, or stores them for `totals`.
+inline void finish_chunk(const Problem& args, const Tile& tile, const Code& code, std::int64_t batch,
+                         std::int64_t chunk, std::int64_t chunks) {
+  const bool first = chunk == 0, last = chunk + 1 == chunks;
+  const std::int64_t start = batch_start(args, batch, kOut), bias_start = batch_start(args, batch, kBias);
+  std::int64_t columns[kColumns];
+  MF_UNROLL
+  for (int j = 0; j < kColumns; ++j) {
+    const std::int64_t column = tile.column_of(j);
+    columns[j] = kSplit ? column : offset_of(args.out_columns, column);
+  }
+  MF_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    const std::int64_t row = tile.row_of(i);
+    if (row >= args.rows) continue;
+    const std::int64_t line = kSplit ? (chunk * args.rows + row) * args.columns : start + offset_of(args.out_rows, row);
+    MF_UNROLL
+    for (int j = 0; j < kColumns; ++j) {
+      if (tile.column_of(j) >= args.columns) continue;
+      if constexpr (kSplit) {
+        args.workspace[line + columns[j]] = total_of(tile.sums[i][j], code, 0.0f, false, 0.0f, false);
+      } else {
+        float* const target = args.out + line + columns[j];
+        const bool has_bias = last && args.bias;
+        const float bias = has_bias ? args.bias[bias_start + row * args.bias_strides[0] +
+                                                tile.column_of(j) * args.bias_strides[1]]
+                                    : 0.0f;
+        *target = total_of(tile.sums[i][j], code, first ? 0.0f : *target, last, bias, has_bias);
+      }
+    }
+  }
+}
+
+// Panels of rows on x, of columns on y, batches on z, or chunks if the depth is split.
+MF_KERNEL(product, Problem, kThreads) {
+  MF_SHARED Slices<kTileRows> left, left_signs;
+  MF_SHARED Slices<kTileColumns> right, right_signs;
+  MF_SHARED typename LeftLoader::Tables left_tables;
+  MF_SHARED typename RightLoader::Tables right_tables;
+  const int thread = static_cast<int>(threadIdx.x), drop = static_cast<int>(args.drop);
+  const Offset offset(static_cast<std::int32_t>(args.offset));
+  const std::int64_t chunks = chunks_of(args), all_panels = args.panels + gridDim.y;
+  Tile tile;
+  tile.row = std::int64_t{blockIdx.x} * kTileRows;
+  tile.column = std::int64_t{blockIdx.y} * kTileColumns;
+  tile.thread_row = thread / kThreadColumns;
+  tile.thread_column = thread % kThreadColumns;
+
+  for (std::int64_t batch = kSplit ? 0 : blockIdx.z; batch < args.batches; batch += gridDim.z) {
+    const Reader<MF_LEFT_PATCHES> left_reader{args.left, args.left.start + batch_start(args, batch, kLeft), drop};
+    const Reader<MF_RIGHT_PATCHES> right_reader{args.right, args.right.start + batch_start(args, batch, kRight), drop};
+    LeftLoader lefts(left_reader, tile.row, args.rows, left_tables);
+    RightLoader rights(right_reader, tile.column, args.columns, right_tables);
+    bool numbers = true;
+#if MF_SLOPES
+    const std::int64_t point_start = args.point.start + batch_start(args, batch, kPoint);
+    numbers = !__syncthreads_or(load_points(args, tile, point_start, false));
+#endif
+    const std::int64_t first = kSplit ? blockIdx.z : 0, stop = kSplit ? first + 1 : chunks;
+    for (std::int64_t chunk = first; chunk < stop; ++chunk) {
+      const std::int64_t k = chunk * kDotChunk;
+      const int depth = static_cast<int>(least(kDotChunk, args.depth - k));
+      const Survey* spans = reinterpret_cast<const Survey*>(args.spans) + batch * all_panels * chunks + chunk;
+      const Span left_span = spans[blockIdx.x * chunks].span();
+      const Span right_span = spans[(args.panels + blockIdx.y) * chunks].span();
+      const Code code = choose_way(left_span, right_span, args.offset, numbers);
+      tile.clear();
+      if (code.way != Way::empty) {
+        lefts.start_chunk(k, depth);
+        rights.start_chunk(k, depth);
+        if constexpr (MF_LEFT_PATCHES || MF_RIGHT_PATCHES) __syncthreads();
+#if MF_SLOPES
+        if (code.way == Way::general) load_points(args, tile, point_start, true);
+#endif
+        const int slices = (depth + kSlice - 1) / kSlice;
+        for (int slice = 0; slice <= slices; ++slice) {
+          if (slice < slices) {
+            lefts.fetch(slice);
+            rights.fetch(slice);
+          }
+          if (slice > 0) {
+            const int buffer = (slice - 1) % 2, steps = depth - (slice - 1) * kSlice;
+            if (code.way == Way::fast) {
+              add_slice<Way::fast>(tile, left, left_signs, right, right_signs, buffer, steps, offset);
+            } else if (!kSlopes && code.way == Way::clamped) {
+              add_slice<Way::clamped>(tile, left, left_signs, right, right_signs, buffer, steps, offset);
+            } else {
+              for (int step = 0; step < kSlice && step < steps; ++step)
+                tile.add_terms<Way::general>(left, left_signs, right, right_signs, buffer, step, offset);
+            }
+          }
+          if (slice < slices) {
+            lefts.store(left, left_signs, slice % 2, code.way, code.left_addend, code.left_zero);
+            rights.store(right, right_signs, slice % 2, code.way, 0, code.right_zero);
+          }
+          __syncthreads();
+        }
+#if MF_SLOPES
+        if (code.way == Way::general && numbers) load_points(args, tile, point_start, false);
+#endif
+      }
+      finish_chunk(args, tile, code, batch, chunk, chunks);
+    }
+  }
+}
+
+struct TotalsArgs {
+  float* out;
+  const float* workspace;
+  const float* bias;
+  std::int64_t bias_strides[2];
+  std::int64_t rows, columns, chunks;
+  Divider of_columns;
+  Walk out_rows, out_columns;
+};
+
+constexpr int kTotalsThreads = 256;
+
+// Adds the sums of the chunks of a split product.
+MF_KERNEL(totals, TotalsArgs, kTotalsThreads) {
+  const Code none{Way::fast, 0, 0, 0, 0, 0};
+  const std::int64_t count = args.rows * args.columns;
+  for (std::int64_t i = global_thread(); i < count; i += all_threads()) {
+    std::int64_t row = i;
+    const std::int64_t column = args.of_columns.divide(&row);
+    float total = 0.0f;
+    for (std::int64_t chunk = 0; chunk + 1 < args.chunks; ++chunk)
+      total = __fadd_rn(total, args.workspace[chunk * count + i]);
+    const float bias = args.bias ? args.bias[row * args.bias_strides[0] + column * args.bias_strides[1]] : 0.0f;
+    args.out[offset_of(args.out_rows, row) + offset_of(args.out_columns, column)] =
+        total_of(args.workspace[(args.chunks - 1) * count + i], none, total, true, bias, args.bias != nullptr);
+  }
+}
+
+}  // namespace mulfree::MF_TARGET
