@@ -11,11 +11,14 @@ from mulfree.backends.cuda.kernels import Launcher
 from mulfree.backends.cuda.optimizers import CUDAOptimizers
 from mulfree.backends.cuda.products import CUDAProducts
 from mulfree.backends.cuda.random import CUDADropout
+from mulfree.backends.cuda.rows import CUDARows
 from mulfree.backends.cuda.sums import CUDASums
 from mulfree.backends.reference import ReferenceBackend
 
 
-class CUDABackend(CUDAChannels, CUDAConvolution, CUDADropout, CUDAOptimizers, CUDAProducts, CUDASums, ReferenceBackend):
+class CUDABackend(
+    CUDAChannels, CUDAConvolution, CUDADropout, CUDAOptimizers, CUDAProducts, CUDARows, CUDASums, ReferenceBackend
+):
     """Compiled kernels with the bits of the law, on torch's current stream."""
 
     name = "cuda"
