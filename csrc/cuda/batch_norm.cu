@@ -1,6 +1,5 @@
-// Batch norm: two sums over each channel, a row of sums.cu, and a pass that normalises. The first sum is sums.cu's.
-#define MF_PASSES_ONLY
-#include "sums.cu"
+// Batch norm: two sums over each channel, a row of passes.hpp, and a pass that normalises. The first sum is sums.cu's.
+#include "passes.hpp"
 
 namespace mulfree::MF_TARGET {
 

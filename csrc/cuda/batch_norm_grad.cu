@@ -1,7 +1,6 @@
-// Derivatives of batch norm, exact if MF_EXACT: sums of three gradients over each channel, a row of sums.cu, then the
+// Derivatives of batch norm, exact if MF_EXACT: sums of three gradients over each channel, a row of passes.hpp, then the
 // gradient by the centred numbers with its sum, then the gradient by the mean added to it.
-#define MF_PASSES_ONLY
-#include "sums.cu"
+#include "passes.hpp"
 
 namespace mulfree::MF_TARGET {
 

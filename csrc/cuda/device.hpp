@@ -1,6 +1,9 @@
 // How kernels are declared and launched. Every kernel has one parameter, a struct of 64-bit fields, so that callers
 // pass a list of integers. Unmarked functions are device functions (NVRTC's -default-device).
 //
+// Loops over a grid are rolled: to unroll one, the compiler would compute the number of its turns, a quotient, with the
+// unit for reciprocals.
+//
 // The same sources also compile as plain C++ against an emulation of thread blocks; that is how they are tested
 // without a device.
 #pragma once
@@ -10,6 +13,7 @@
 #define MF_KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args args)
 #define MF_SHARED __shared__
 #define MF_UNROLL _Pragma("unroll")
+#define MF_ROLLED _Pragma("unroll 1")
 #else
 #include "emulated_device.hpp"
 #endif

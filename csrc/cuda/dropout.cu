@@ -3,9 +3,6 @@
 #include "arithmetic.hpp"
 #include "threefry.hpp"
 
-// Loops over a grid are not unrolled: the number of their turns would be computed, and it is a quotient.
-#define MF_ROLLED _Pragma("unroll 1")
-
 namespace mulfree::MF_TARGET {
 
 constexpr int kThreads = 256;

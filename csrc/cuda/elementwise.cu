@@ -26,6 +26,7 @@ struct alignas(16) Quad {
 MF_KERNEL(flat, FlatArgs, kThreads) {
   const Offset offset(static_cast<std::int32_t>(args.offset));
   const std::int64_t quads = args.count / 4;
+  MF_ROLLED
   for (std::int64_t i = global_thread(); i < quads; i += all_threads()) {
     Quad in[3] = {}, result;
     MF_UNROLL
@@ -55,6 +56,7 @@ struct StridedArgs {
 // Operands of any strides and a contiguous result.
 MF_KERNEL(strided, StridedArgs, kThreads) {
   const Offset offset(static_cast<std::int32_t>(args.offset));
+  MF_ROLLED
   for (std::int64_t i = global_thread(); i < args.count; i += all_threads()) {
     std::int64_t rest = i, at[3] = {};
     for (int d = 0; d < args.dims; ++d) {

@@ -246,6 +246,7 @@ constexpr int kTotalsThreads = 256;
 MF_KERNEL(totals, TotalsArgs, kTotalsThreads) {
   const Code none{Way::fast, 0, 0, 0, 0, 0};
   const std::int64_t count = args.rows * args.columns;
+  MF_ROLLED
   for (std::int64_t i = global_thread(); i < count; i += all_threads()) {
     std::int64_t row = i;
     const std::int64_t column = args.of_columns.divide(&row);

@@ -2,9 +2,6 @@
 // the structs below: x[0] is the parameter, x[1] the gradient, which stays, then the state as it is handed over.
 #include "step_arithmetic.hpp"
 
-// Loops over a grid are not unrolled: the number of their turns would be computed, and it is a quotient.
-#define MF_ROLLED _Pragma("unroll 1")
-
 namespace mulfree::MF_TARGET {
 
 using A = GeneralStep;

@@ -1,9 +1,6 @@
 // How many targets are not ignored; -1 if one of them is no class. A sum of each block, then the sum of those.
 #include "device.hpp"
 
-// Loops over a grid are not unrolled: the number of their turns would be computed, and it is a quotient.
-#define MF_ROLLED _Pragma("unroll 1")
-
 namespace mulfree::MF_TARGET {
 
 constexpr int kThreads = 256;

@@ -11,6 +11,7 @@
   static void name##_body([[maybe_unused]] const Args& args)
 #define MF_SHARED static
 #define MF_UNROLL
+#define MF_ROLLED
 
 namespace emulated {
 struct Index {

@@ -14,20 +14,20 @@ from mulfree.backends.contract import Backend
 
 _override: ContextVar[Backend | None] = ContextVar("mulfree_backend", default=None)
 
-NAMES = ("reference", "cpu")
+NAMES = ("reference", "cpu", "cuda")
 
 
 class BackendWarning(UserWarning):
-    """The native kernels are missing and the slower reference backend runs in their place."""
+    """Compiled kernels are missing and the slower reference backend runs in their place."""
 
 
 @cache
 def named(name: str) -> Backend:
-    """The backend called ``name``: "reference" or "cpu".
+    """The backend called ``name``: "reference", "cpu" or "cuda" (on any device: see ``for_tensor``).
 
     Raises:
         ValueError: unknown name.
-        ImportError: "cpu" where the native kernels were not built.
+        ImportError: "cpu" where the native kernels were not built; "cuda" without the extra ``mulfree[cuda]``.
     """
     if name == "reference":
         from mulfree.backends.reference import ReferenceBackend
@@ -37,11 +37,33 @@ def named(name: str) -> Backend:
         from mulfree.backends.cpu import CPUBackend
 
         return CPUBackend()
+    if name == "cuda":
+        return _on_cuda(None)
     raise ValueError(f"backend must be one of {', '.join(NAMES)}, got {name!r}")
 
 
 @cache
-def _default(device_type: str) -> Backend:
+def _on_cuda(device: int | None) -> Backend:
+    """The CUDA kernels on one device; None: on the current one."""
+    from mulfree.backends.cuda.backend import CUDABackend
+    from mulfree.backends.cuda.compiler import compiler_version
+    from mulfree.backends.cuda.launcher import CUDALauncher
+
+    compiler_version()
+    return CUDABackend(CUDALauncher(device))
+
+
+@cache
+def _default(device_type: str, index: int | None) -> Backend:
+    if device_type == "cuda":
+        try:
+            return _on_cuda(index)
+        except ImportError as error:
+            warnings.warn(
+                f"{error}; the reference backend runs on CUDA instead: same results, but much slower.",
+                BackendWarning,
+                stacklevel=2,
+            )
     if device_type != "cpu":
         return named("reference")
     try:
@@ -57,8 +79,19 @@ def _default(device_type: str) -> Backend:
 
 
 def for_tensor(x: Tensor) -> Backend:
-    """The backend that computes on the device of ``x``: the override if one is set, else the best there is."""
-    return _override.get() or _default("cpu" if x.is_cpu else x.device.type)
+    """The backend that computes on the device of ``x``: the override if one is set, else the best there is.
+
+    Raises:
+        RuntimeError: the override cannot compute on the device of ``x``.
+    """
+    chosen = _override.get()
+    if chosen is None:
+        return _default("cpu", None) if x.is_cpu else _default(x.device.type, x.device.index)
+    if chosen.name == "reference":
+        return chosen
+    if x.device.type != chosen.name:
+        raise RuntimeError(f"the backend {chosen.name!r} computes on {chosen.name} tensors, got one on {x.device}")
+    return _on_cuda(x.device.index) if chosen.name == "cuda" else chosen
 
 
 @contextmanager

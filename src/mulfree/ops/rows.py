@@ -132,11 +132,10 @@ def _cross_entropy(
     x: Tensor, target: Tensor, ignore_index: int, label_smoothing: float, exact: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     dtype = check_targets("cross_entropy", x, target)
-    count = count_targets("cross_entropy", target, x.shape[1], ignore_index)
+    counted = count_targets("cross_entropy", target, x.shape[1], ignore_index)
     losses, stats = for_tensor(x).cross_entropy(
         x.float().contiguous(), target.contiguous(), ignore_index, label_smoothing
     )
-    counted = torch.scalar_tensor(float(count), dtype=_FLOAT, device=x.device)
     return round_to(losses, dtype), counted, stats
 
 

@@ -32,12 +32,17 @@ def check_targets(operation: str, x: Tensor, target: Tensor) -> torch.dtype:
     return dtype
 
 
-def count_targets(operation: str, target: Tensor, classes: int, ignore_index: int) -> int:
-    """Number of targets that are not ``ignore_index``.
+def count_targets(operation: str, target: Tensor, classes: int, ignore_index: int) -> Tensor:
+    """Number of targets that are not ``ignore_index``, a float32 tensor without dimensions on their device.
+
+    While a CUDA graph is captured nothing can be read from the device: targets then are not checked, and rows with one
+    that is no class have no defined loss.
 
     Raises:
         IndexError: one of them is no class.
     """
+    if target.is_cuda and torch.cuda.is_current_stream_capturing():
+        return (target != ignore_index).sum().to(torch.float32)
     count = for_tensor(target).count_targets(target, classes, ignore_index)
     if count < 0:
         wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))][0]
@@ -45,13 +50,12 @@ def count_targets(operation: str, target: Tensor, classes: int, ignore_index: in
             f"{operation}(): 'target' must hold classes 0 to {classes - 1} or ignore_index {ignore_index}, "
             f"got {int(wrong)}"
         )
-    return count
+    return torch.scalar_tensor(float(count), dtype=torch.float32, device=target.device)
 
 
 def _entries(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
     check_targets("nll_loss", x, target)
-    count = count_targets("nll_loss", target, x.shape[1], ignore_index)
-    counted = torch.scalar_tensor(float(count), dtype=torch.float32, device=x.device)
+    counted = count_targets("nll_loss", target, x.shape[1], ignore_index)
     return _picked(x, target, ignore_index), counted
 
 

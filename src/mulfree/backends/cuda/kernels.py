@@ -42,11 +42,11 @@ class Launcher(Protocol):
     """Where kernels run: a device, or its emulation in the tests."""
 
     def multiprocessors(self) -> int:
-        """How many the current device has."""
+        """How many the device has."""
         ...
 
     def launch(self, launch: Launch) -> None:
-        """Enqueues a kernel on the current device and stream."""
+        """Enqueues a kernel on the current stream of the device."""
         ...
 
 

@@ -1,9 +1,10 @@
-"""Kernels on torch's current device and stream, through the CUDA driver."""
+"""Kernels on torch's current streams, through the CUDA driver."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
+from functools import cache
 from typing import Any
 
 import torch
@@ -12,22 +13,38 @@ from mulfree.backends.cuda.compiler import machine_code
 from mulfree.backends.cuda.kernels import Launch, Program
 
 
-class CUDALauncher:
-    """Compiles a program at its first launch on an architecture. Safe to use from several threads."""
+@cache
+def _multiprocessors(device: int) -> int:
+    count: int = torch.cuda.get_device_properties(device).multi_processor_count
+    return count
 
-    def __init__(self) -> None:
+
+class CUDALauncher:
+    """Compiles a program at its first launch. Safe to use from several threads.
+
+    Args:
+        device: index of the device; None for the one that is current at each launch.
+    """
+
+    def __init__(self, device: int | None = None) -> None:
+        self._device = device
         self._lock = threading.Lock()
         self._modules: dict[tuple[Program, str], Any] = {}
         self._kernels: dict[tuple[Program, str, str], Any] = {}
 
     def multiprocessors(self) -> int:
-        return torch.cuda.get_device_properties(torch.cuda.current_device()).multi_processor_count
+        index = torch.cuda.current_device() if self._device is None else self._device
+        return _multiprocessors(index)
 
     def launch(self, launch: Launch) -> None:
         """
         Raises:
             RuntimeError: the driver refuses the launch.
         """
+        with torch.cuda.device(self._device):
+            self._launch(launch)
+
+    def _launch(self, launch: Launch) -> None:
         from cuda.bindings import driver
 
         kernel = self._kernel(launch.program, launch.kernel)

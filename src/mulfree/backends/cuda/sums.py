@@ -56,7 +56,7 @@ class Rows:
         return min(self.terms - 1, _WARP - 1).bit_length()
 
     def fields(self, stride: int | None = None) -> list[int]:
-        """Those of ``Rows`` in ``csrc/cuda/sums.cu``, for threads that take every ``stride``-th term."""
+        """Those of ``Rows`` in ``csrc/cuda/passes.hpp``, for threads that take every ``stride``-th term."""
         if stride is None:
             stride = _WARPS if self.by_columns else 1 << self._group
         line = self.kept * self.after
