@@ -9,6 +9,7 @@ import pytest
 
 from mulfree.backends.contract import Backend
 from mulfree.backends.select import named
+from tests.cuda.device import OnDevice, needs_device
 from tests.cuda.emulator import emulated_backend, skip_without_compiler
 
 try:
@@ -33,21 +34,39 @@ def _choose(target: str) -> Iterator[Backend]:
         _cpu.choose(before)
 
 
-_EMULATED = pytest.param("cuda", id="cuda-emulated", marks=[pytest.mark.native, *skip_without_compiler()])
+def _cuda() -> list[Any]:
+    """The CUDA kernels in the emulation, and on the device where there is one."""
+    return [
+        pytest.param("emulated", id="cuda-emulated", marks=[pytest.mark.native, *skip_without_compiler()]),
+        pytest.param("device", id="cuda-device", marks=[pytest.mark.cuda, needs_device]),
+    ]
 
 
-@pytest.fixture(params=[pytest.param("reference", id="reference"), *_native(), _EMULATED])
+def _yield_backend(name: str) -> Iterator[Any]:
+    if name == "emulated":
+        yield emulated_backend()
+    elif name == "device":
+        yield OnDevice(named("cuda"))
+    else:
+        yield from _choose(name)
+
+
+@pytest.fixture(params=[pytest.param("reference", id="reference"), *_native(), *_cuda()])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each backend in turn, the native one once for each instruction set; the CUDA kernels run emulated."""
+    """Each backend in turn: the native one once for each instruction set, the CUDA kernels emulated and on a device."""
     if request.param == "reference":
         yield named("reference")
-    elif request.param == "cuda":
-        yield emulated_backend()
     else:
-        yield from _choose(request.param)
+        yield from _yield_backend(request.param)
 
 
 @pytest.fixture(params=_native())
 def native(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """The native backend, once for each instruction set; compared with the reference."""
+    """The native backend, once for each instruction set."""
     yield from _choose(request.param)
+
+
+@pytest.fixture(params=[*_native(), *_cuda()])
+def compiled(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Every backend with kernels of its own; compared with the reference."""
+    yield from _yield_backend(request.param)

@@ -69,22 +69,22 @@ def test_every_kind_of_channel(backend: Backend, batch: int, positions: int, aff
         assert_same_bits(by_bias, from_words([f[2] for f in found]))
 
 
-def _compare(native: Backend, x: Tensor, grad: Tensor, weight: Tensor, bias: Tensor) -> None:
+def _compare(compiled: Backend, x: Tensor, grad: Tensor, weight: Tensor, bias: Tensor) -> None:
     reference = named("reference")
     for w, b in ((weight, bias), (None, None)):
         result, stats = reference.batch_norm(x, w, b, EPS)
-        found, found_stats = native.batch_norm(x, w, b, EPS)
+        found, found_stats = compiled.batch_norm(x, w, b, EPS)
         assert_same_bits(found, result, x)
         assert_same_bits(found_stats, stats)
         for exact in (True, False):
             expected = reference.batch_norm_grad(grad, x, w, stats, exact)
-            for mine, wanted in zip(native.batch_norm_grad(grad, x, w, stats, exact), expected, strict=True):
+            for mine, wanted in zip(compiled.batch_norm_grad(grad, x, w, stats, exact), expected, strict=True):
                 assert_same_bits(mine, wanted)
 
 
 @pytest.mark.parametrize(("batch", "channels", "positions"), [(70, 40, 1), (9, 5, 15), (4, 3, 1031), (2, 33, 256)])
 @pytest.mark.parametrize("kind", ["gaussian", "wide", "specials", "random bits"])
-def test_native_kernels_on_many_channels(native: Backend, batch: int, channels: int, positions: int, kind: str) -> None:
+def test_kernels_on_many_channels(compiled: Backend, batch: int, channels: int, positions: int, kind: str) -> None:
     n, share = batch * channels * positions, 1 / (3 * batch * positions)
     make = {
         "gaussian": patterns.normal,
@@ -93,12 +93,12 @@ def test_native_kernels_on_many_channels(native: Backend, batch: int, channels: 
         "random bits": patterns.random_bits,
     }[kind]
     x, grad = (make(n, seed).view(batch, channels, positions) for seed in (1, 2))
-    _compare(native, x, grad, patterns.normal(channels, 3), patterns.normal(channels, 4))
+    _compare(compiled, x, grad, patterns.normal(channels, 3), patterns.normal(channels, 4))
 
 
 @pytest.mark.parametrize("positions", [1, 16])
 @pytest.mark.parametrize("place", ["x", "grad", "weight", "bias", "scale of x", "scale of grad", "zeros"])
-def test_edges_of_the_ranges(native: Backend, place: str, positions: int) -> None:
+def test_edges_of_the_ranges(compiled: Backend, place: str, positions: int) -> None:
     """An edge in each channel, or channels scaled to the limits in which the kernels take shortcuts."""
     channels, batch = len(EDGES), 32 // positions
     x, grad = (patterns.normal(batch * channels * positions, s).view(batch, channels, positions) for s in (1, 2))
@@ -119,7 +119,7 @@ def test_edges_of_the_ranges(native: Backend, place: str, positions: int) -> Non
         x = torch.ldexp(x, powers)
     else:
         grad = torch.ldexp(grad, powers)
-    _compare(native, x, grad, weight, bias)
+    _compare(compiled, x, grad, weight, bias)
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4), (2, 3, 0)], ids=str)

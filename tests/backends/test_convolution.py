@@ -178,8 +178,8 @@ LARGE = [
 
 @pytest.mark.parametrize("data", ["normal", "gradients", "wide", "with specials"])
 @pytest.mark.parametrize("layer", LARGE, ids=str)
-def test_native_kernels_on_larger_layers(native: Backend, layer: Layer, data: str) -> None:
-    check_large(native, layer, data)
+def test_kernels_on_larger_layers(compiled: Backend, layer: Layer, data: str) -> None:
+    check_large(compiled, layer, data)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -186,9 +186,9 @@ def _large(count: int, n: int, kind: str) -> tuple[Case, dict[str, Tensor]]:
 
 @pytest.mark.parametrize("kind", ["gaussian", "wide", "specials", "random bits"])
 @pytest.mark.parametrize(("count", "n"), [(5000, 10), (300, 197), (2100, 64), (3, 4097), (33, 1000)])
-def test_native_kernels_on_many_rows(native: Backend, count: int, n: int, kind: str) -> None:
+def test_kernels_on_many_rows(compiled: Backend, count: int, n: int, kind: str) -> None:
     wanted, expected = _large(count, n, kind)
-    compare(compute(native, wanted), expected)
+    compare(compute(compiled, wanted), expected)
 
 
 def test_ignored_rows_lose_nothing_and_get_no_gradient(backend: Backend) -> None:

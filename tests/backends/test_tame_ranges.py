@@ -81,26 +81,26 @@ KINDS: dict[str, Callable[[int, int], Tensor]] = {
 @pytest.mark.parametrize("grads", KINDS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [16, 21])
-def test_softmax_and_losses(native: Backend, n: int, kind: str, grads: str, exact: bool) -> None:
+def test_softmax_and_losses(compiled: Backend, n: int, kind: str, grads: str, exact: bool) -> None:
     x, grad = KINDS[kind](n, 1), KINDS[grads](n, 2)
     column, target = grad[:, 0].contiguous(), torch.arange(len(x)) % n
     reference = named("reference")
     for name in ("softmax", "log_softmax", "logsumexp"):
         result, stats = getattr(reference, name)(x)
-        got, got_stats = getattr(native, name)(x)
+        got, got_stats = getattr(compiled, name)(x)
         assert_same_bits(got, result)
         assert_same_bits(got_stats, stats)
         incoming = column if name == "logsumexp" else grad
         expected = getattr(reference, f"{name}_grad")(incoming, x, stats, exact)
-        forward, backward = getattr(native, name), getattr(native, f"{name}_grad")
+        forward, backward = getattr(compiled, name), getattr(compiled, f"{name}_grad")
         assert_same_bits(backward(incoming, x, stats, exact), expected)
         assert_same_bits(_each_alone(forward, x), result)
         assert_same_bits(_each_alone(partial(backward, exact=exact), incoming, x, stats), expected)
     for smoothing in (0.0, 0.1):
         loss, stats = reference.cross_entropy(x, target, IGNORE, smoothing)
-        assert_same_bits(native.cross_entropy(x, target, IGNORE, smoothing)[0], loss)
+        assert_same_bits(compiled.cross_entropy(x, target, IGNORE, smoothing)[0], loss)
         arguments = (column, x, target, stats, IGNORE, smoothing, exact)
-        assert_same_bits(native.cross_entropy_grad(*arguments), reference.cross_entropy_grad(*arguments))
+        assert_same_bits(compiled.cross_entropy_grad(*arguments), reference.cross_entropy_grad(*arguments))
 
 
 def _weights(n: int) -> dict[str, Tensor | None]:
@@ -117,18 +117,18 @@ def _weights(n: int) -> dict[str, Tensor | None]:
     }
 
 
-def _compare_layer_norm(native: Backend, x: Tensor, grad: Tensor, weight: Tensor | None, exact: bool) -> None:
+def _compare_layer_norm(compiled: Backend, x: Tensor, grad: Tensor, weight: Tensor | None, exact: bool) -> None:
     reference = named("reference")
     bias = None if weight is None else weight.flip(0).contiguous()
     result, stats = reference.layer_norm(x, weight, bias, EPS)
-    got, got_stats = native.layer_norm(x, weight, bias, EPS)
+    got, got_stats = compiled.layer_norm(x, weight, bias, EPS)
     assert_same_bits(got, result)
     assert_same_bits(got_stats, stats)
     expected = reference.layer_norm_grad(grad, x, weight, stats, exact)
-    for actual, wanted in zip(native.layer_norm_grad(grad, x, weight, stats, exact), expected, strict=True):
+    for actual, wanted in zip(compiled.layer_norm_grad(grad, x, weight, stats, exact), expected, strict=True):
         assert_same_bits(actual, wanted)
-    assert_same_bits(_each_alone(lambda row: native.layer_norm(row, weight, bias, EPS), x), result)
-    alone = _each_alone(lambda g, row, stat: native.layer_norm_grad(g, row, weight, stat, exact), grad, x, stats)
+    assert_same_bits(_each_alone(lambda row: compiled.layer_norm(row, weight, bias, EPS), x), result)
+    alone = _each_alone(lambda g, row, stat: compiled.layer_norm_grad(g, row, weight, stat, exact), grad, x, stats)
     assert_same_bits(alone, expected[0])
 
 
@@ -140,19 +140,19 @@ GROUP = 16
 @pytest.mark.parametrize("grads", KINDS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [16, 21])
-def test_layer_norm(native: Backend, n: int, kind: str, grads: str, exact: bool) -> None:
-    _compare_layer_norm(native, KINDS[kind](n, 1), KINDS[grads](n, 2), normal(n, 3), exact)
+def test_layer_norm(compiled: Backend, n: int, kind: str, grads: str, exact: bool) -> None:
+    _compare_layer_norm(compiled, KINDS[kind](n, 1), KINDS[grads](n, 2), normal(n, 3), exact)
 
 
 @pytest.mark.parametrize("exact", [True, False], ids=["exact", "approximate"])
 @pytest.mark.parametrize("weight", list(_weights(16)))
-def test_layer_norm_with_weights_at_the_limits(native: Backend, weight: str, exact: bool) -> None:
+def test_layer_norm_with_weights_at_the_limits(compiled: Backend, weight: str, exact: bool) -> None:
     x, grad = KINDS["scaled"](16, 1), KINDS["edges"](16, 2)
-    _compare_layer_norm(native, x, grad, _weights(16)[weight], exact)
+    _compare_layer_norm(compiled, x, grad, _weights(16)[weight], exact)
 
 
 @pytest.mark.parametrize("exact", [True, False], ids=["exact", "approximate"])
-def test_layer_norm_where_everything_is_at_a_limit(native: Backend, exact: bool) -> None:
+def test_layer_norm_where_everything_is_at_a_limit(compiled: Backend, exact: bool) -> None:
     """Every product of limits of the row, the gradient and the weight that a row meets at once."""
     n = 8
     signs = torch.tensor([1.0, -1.0]).repeat(n // 2)
@@ -165,35 +165,35 @@ def test_layer_norm_where_everything_is_at_a_limit(native: Backend, exact: bool)
         ):
             grad = _scaled(ordinary.flip(0), exponents[:, 1])
             weight = torch.ldexp(signs, torch.tensor(power))
-            _compare_layer_norm(native, x.contiguous(), grad, weight, exact)
+            _compare_layer_norm(compiled, x.contiguous(), grad, weight, exact)
             groups = x.repeat_interleave(GROUP, 0), grad.repeat_interleave(GROUP, 0)
-            _compare_layer_norm(native, *groups, weight, exact)
+            _compare_layer_norm(compiled, *groups, weight, exact)
 
 
-def test_layer_norm_centred_numbers_at_the_limit(native: Backend) -> None:
+def test_layer_norm_centred_numbers_at_the_limit(compiled: Backend) -> None:
     """Numbers as near to the mean as the shortcut allows, nearer, and equal to it."""
     near = torch.tensor([0.0, 2.0**-25, 2.0**-24, 2.0**-23, 2.0**-22])
     x = torch.cat([torch.stack([near, -near], 1), torch.tensor([[1.0, -1.0]]).expand(5, 2)], 1).contiguous()
     for exact in (True, False):
         grad = normal(20, 8).view(5, 4)
-        _compare_layer_norm(native, x, grad, normal(4, 9), exact)
+        _compare_layer_norm(compiled, x, grad, normal(4, 9), exact)
         groups = x.repeat_interleave(GROUP, 0), grad.repeat_interleave(GROUP, 0)
-        _compare_layer_norm(native, *groups, normal(4, 9), exact)
+        _compare_layer_norm(compiled, *groups, normal(4, 9), exact)
 
 
 @pytest.mark.parametrize("exact", [True, False], ids=["exact", "approximate"])
 @pytest.mark.parametrize("rows", [1, 15, 33, 1030])
 @pytest.mark.parametrize("n", [1, 17, 64, 200, 1100])
-def test_groups_of_every_size(native: Backend, n: int, rows: int, exact: bool) -> None:
+def test_groups_of_every_size(compiled: Backend, n: int, rows: int, exact: bool) -> None:
     """Part of a group, more than a chunk of rows or columns, and a row that needs care among others that do not."""
     rows = min(rows, 33) if n > 200 else rows
     x, grad, reference = normal(rows * n, 1).view(rows, n), normal(rows * n, 2).view(rows, n), named("reference")
     x[rows // 2, n // 2] = float("inf")
     grad[rows // 3, n // 3] = 2.0**-100
-    _compare_layer_norm(native, x, grad, normal(n, 3), exact)
+    _compare_layer_norm(compiled, x, grad, normal(n, 3), exact)
     result, stats = reference.softmax(x)
-    assert_same_bits(native.softmax(x)[0], result)
-    assert_same_bits(native.softmax_grad(grad, x, stats, exact), reference.softmax_grad(grad, x, stats, exact))
+    assert_same_bits(compiled.softmax(x)[0], result)
+    assert_same_bits(compiled.softmax_grad(grad, x, stats, exact), reference.softmax_grad(grad, x, stats, exact))
 
 
 SCALARS = {
@@ -212,7 +212,7 @@ SCALARS = {
     [{}, {"decay": 0.0, "beta1": 0.0}, {"lr": 2.0**-41}, {"eps": 0.0}, {"lr": 2.0**-40, "eps": 2.0**-40}],
     ids=str,
 )
-def test_adamw(native: Backend, changes: dict[str, float]) -> None:
+def test_adamw(compiled: Backend, changes: dict[str, float]) -> None:
     scalars = AdamWScalars(**{name: scalar.bits(number) for name, number in {**SCALARS, **changes}.items()})
     edges = from_words(EDGES)
     count = len(edges)
@@ -223,7 +223,7 @@ def test_adamw(native: Backend, changes: dict[str, float]) -> None:
         words[::8] = edges.view(torch.int32)
         expected = [x.clone() for x in state]
         named("reference").adamw_(expected[0], expected[1], expected[2], expected[3], scalars)
-        native.adamw_(state[0], state[1], state[2], state[3], scalars)
+        compiled.adamw_(state[0], state[1], state[2], state[3], scalars)
         for actual, wanted in zip(state, expected, strict=True):
             assert_same_bits(actual, wanted)
 

@@ -1,0 +1,127 @@
+"""The report on compiled CUDA kernels: parsing of listings and machine code, limits, and the tables."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cuda_kernels import __main__ as command
+from benchmarks.cuda_kernels.cubin import Resources, resources
+from benchmarks.cuda_kernels.limits import ARCHITECTURES, H200, issue_rate, resident_blocks, unit_rate
+from benchmarks.cuda_kernels.programs import groups
+from benchmarks.cuda_kernels.report import mix
+from benchmarks.cuda_kernels.sass import MISSING, Loop, loops, multiplies, parse, spills
+from mulfree.backends.cuda.compiler import compiler_version
+
+try:
+    compiler_version()
+    _missing = ""
+except ImportError as error:
+    _missing = str(error)
+needs_compiler = pytest.mark.skipif(bool(_missing), reason=_missing or "NVRTC is there")
+
+SM_90 = ARCHITECTURES["sm_90"]
+ADD, TERM = "IMAD.IADD R1, R2, 0x1, R3", "FADD R4, R4, R1"
+CLAMPED = ("VIADDMNMX R1, R2, R3, RZ, !PT", "LOP3.LUT R1, R1, R5, R6, 0xf6, !PT", TERM)
+
+
+def _listing(*lines: str) -> list[str]:
+    """As nvdisasm prints them; labels end with a colon."""
+    text = ['\t.section\t.text.product,"ax",@progbits', "product:", ".text.product:"]
+    return [*text, *(line if line.endswith(":") else f"        /*0010*/                   {line} ;" for line in lines)]
+
+
+def test_blocks_end_at_labels_and_jumps() -> None:
+    kernels = parse(_listing("S2R R2, SR_TID.X", "@P0 BRA `(.L_1)", TERM, ".L_1:", "@!P0 EXIT", ADD))
+    blocks = [[instruction.base for instruction in block] for block in kernels["product"] if block]
+    assert blocks == [["S2R", "BRA"], ["FADD"], ["EXIT"], ["IMAD"]]
+
+
+def test_loops_are_told_apart_and_the_unrolled_ones_count() -> None:
+    short, fast, clamped = [ADD, TERM] * 4, [ADD, TERM] * 8, [*CLAMPED] * 8
+    lines = [*short, ".L_1:", *fast, "LDS.128 R8, [R1]", ".L_2:", *clamped, "BRA `(.L_1)", TERM]
+    found = loops(parse(_listing(*lines))["product"], entries=4)
+    assert [(loop.way, loop.products, loop.per_product) for loop in found] == [("fast", 8, 17 / 8), ("clamped", 8, 3.0)]
+    assert mix(found[0]) == "1.00 IMAD.IADD, 1.00 FADD, 0.12 LDS"
+
+
+def test_spills_and_multiplies_are_counted_but_not_the_loading_of_constants() -> None:
+    lines = ["STL [R1], R2", "LDL R2, [R1]", "FMUL R1, R2, R3", "MUFU.RCP R1, R2", "HFMA2.MMA R1, -RZ, RZ, 0, 0", TERM]
+    blocks = parse(_listing(*lines))["product"]
+    assert (spills(blocks), multiplies(blocks)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("threads", "registers", "shared", "blocks"),
+    [
+        (256, 32, 0, 8),  # 64 warps
+        (256, 33, 0, 6),  # 40 registers each
+        (256, 173, 0, 1),
+        (256, 128, 0, 2),
+        (64, 168, 0, 6),
+        (32, 16, 0, 32),  # most blocks
+        (128, 32, 48 * 1024, 4),  # shared memory, with what the system takes
+    ],
+)
+def test_resident_blocks(threads: int, registers: int, shared: int, blocks: int) -> None:
+    assert resident_blocks(Resources("k", threads, registers, 0, shared), SM_90) == blocks
+
+
+def test_limits_of_a_loop() -> None:
+    loop = Loop("clamped", 1, Counter(FADD=1, VIADDMNMX=1, LOP3=1))
+    a_clock = H200.multiprocessors * H200.clock * 1e9
+    assert issue_rate(2.0, H200) == 64 * a_clock
+    assert unit_rate(loop, SM_90, H200) == 32 * a_clock
+    assert unit_rate(loop, ARCHITECTURES["sm_100"], H200) is None
+
+
+def test_machine_code_must_be_an_elf_file() -> None:
+    with pytest.raises(ValueError, match="ELF"):
+        resources(b"no machine code")
+
+
+def test_programs_have_names_of_their_own() -> None:
+    for group, named in groups().items():
+        assert len({one.name for one in named}) == len(named), group
+
+
+@needs_compiler
+def test_a_compiled_product_has_both_loops() -> None:
+    tool = command.disassembler()
+    if tool is None:
+        pytest.skip(MISSING)
+    (kernel,) = command.inspect("products", groups()["products"][0], "sm_90", tool)
+    assert kernel.resources.kernel == "product"
+    assert kernel.resources.threads == 256
+    assert kernel.resources.registers > 64
+    assert kernel.resources.shared > 0
+    assert kernel.multiplies == 0
+    fast, clamped = kernel.loops
+    assert (fast.way, clamped.way) == ("fast", "clamped")
+    assert 2 < fast.per_product < 2.5
+    assert 3 < clamped.per_product < 3.5
+
+
+@needs_compiler
+def test_the_command_without_a_disassembler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "disassembler", lambda: None)
+    for suffix in ("md", "json"):
+        assert command.main(["--only", "dropout", "--output", str(tmp_path / f"kernels.{suffix}")]) == 0
+    assert MISSING in capsys.readouterr().err
+    text = (tmp_path / "kernels.md").read_text()
+    assert MISSING in text
+    assert "| dropout.cu | dropout | 256 |" in text
+    data = json.loads((tmp_path / "kernels.json").read_text())
+    assert data["compiler"] == compiler_version()
+    assert data["kernels"][0]["spills"] is None
+    assert data["kernels"][0]["warps"] > 0
+
+
+def test_the_command_refuses_other_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--output", "kernels.txt"]) == 1
+    assert ".md or .json" in capsys.readouterr().err
