@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from benchmarks.cuda import __main__ as command
 from benchmarks.cuda import report
 from benchmarks.cuda.run import GROUPS, evaluate, evaluate_step
 from benchmarks.cuda.timing import Speed, measure_copy, time_in_turns
-from benchmarks.cuda.training import steps
+from benchmarks.cuda.training import Step, steps
 from benchmarks.cuda.work import Work, verify
 from benchmarks.harness import Budget, Context, WrongResultError
+from mulfree.backends.contract import Backend
 from mulfree.backends.reference import ReferenceBackend
 from mulfree.backends.select import for_tensor, named
 from tests.cuda.emulator import emulated_backend, skip_without_compiler
@@ -120,6 +122,34 @@ def test_tables_name_machine_and_command() -> None:
     assert "| command | `the command` |" in text
     data = json.loads(json.dumps(report.data(machine, [row])))
     assert data["results"][0]["speed"] == 0.5
+
+
+def _on_processor(backend: Backend) -> Callable[..., command.Session]:
+    facts = {"device": "none", "driver": "none", "nvrtc": "none"}
+    return lambda *_: command.Session(CPU, backend, FakeTimer(), Speed(2, 1.0, 1e9), facts)
+
+
+def test_the_command_writes_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(command, "open_device", _on_processor(named("reference")))
+    step = Step("a training step", ours=lambda: None, theirs=lambda: None, verify=lambda: None)
+    monkeypatch.setattr(command, "steps", lambda *_: [step])
+    for path in (tmp_path / "results.json", tmp_path / "results.md"):
+        assert command.main(["--quick", "--only", "rows", "training", "--output", str(path)]) == 0
+    data = json.loads((tmp_path / "results.json").read_text())
+    assert data["machine"]["command"].startswith("python -m benchmarks.cuda --quick")
+    assert {result["group"] for result in data["results"]} == {"rows", "training"}
+    assert "| softmax 6x50 | normal | torch |" in (tmp_path / "results.md").read_text()
+
+
+def test_the_command_writes_nothing_if_a_result_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(command, "open_device", _on_processor(WrongBackend()))
+    assert command.main(["--quick", "--only", "products", "--output", str(tmp_path / "results.md")]) == 1
+    assert "wrong result" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_says_that_there_is_no_device(

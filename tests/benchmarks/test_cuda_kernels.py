@@ -42,7 +42,7 @@ def test_blocks_end_at_labels_and_jumps() -> None:
 
 def test_loops_are_told_apart_and_the_unrolled_ones_count() -> None:
     short, fast, clamped = [ADD, TERM] * 4, [ADD, TERM] * 8, [*CLAMPED] * 8
-    lines = [*short, ".L_1:", *fast, "LDS.128 R8, [R1]", ".L_2:", *clamped, "BRA `(.L_1)", TERM]
+    lines = [*short, ".L_1:", *fast, "LDS.128 R8, [R1]", ".L_2:", *clamped, ".L_3:", "BRA `(.L_1)", TERM]
     found = loops(parse(_listing(*lines))["product"], entries=4)
     assert [(loop.way, loop.products, loop.per_product) for loop in found] == [("fast", 8, 17 / 8), ("clamped", 8, 3.0)]
     assert mix(found[0]) == "1.00 IMAD.IADD, 1.00 FADD, 0.12 LDS"

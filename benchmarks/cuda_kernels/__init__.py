@@ -1,0 +1,1 @@
+"""What the compiler makes of the CUDA kernels; no device is needed."""
