@@ -157,6 +157,10 @@ inline void finish_chunk(const Problem& args, const Tile& tile, const Code& code
   }
 }
 
+constexpr int kMostShared = 48 * 1024;  // of a block, without asking the driver for more
+static_assert(2 * sizeof(Slices<kTileRows>) + 2 * sizeof(Slices<kTileColumns>) + sizeof(LeftLoader::Tables) +
+                  sizeof(RightLoader::Tables) <= kMostShared);
+
 // Panels of rows on x, of columns on y, batches on z, or chunks if the depth is split.
 MF_KERNEL(product, Problem, kThreads) {
   MF_SHARED Slices<kTileRows> left, left_signs;

@@ -99,8 +99,8 @@ class Tiles:
 
 
 # From large to small ones; all have whole warps.
-TILES = (Tiles(16, 16, 8, 8), Tiles(8, 8, 8, 8), Tiles(4, 16, 8, 8), Tiles(2, 32, 8, 8), Tiles(1, 64, 2, 4))
-SLOPE_TILES = (Tiles(16, 16, 4, 4), Tiles(8, 8, 4, 4), Tiles(4, 16, 4, 4), Tiles(2, 32, 4, 4), Tiles(1, 64, 2, 4))
+TILES = (Tiles(16, 16, 8, 8), Tiles(8, 8, 8, 8), Tiles(4, 16, 8, 8), Tiles(2, 32, 8, 4), Tiles(1, 64, 2, 2))
+SLOPE_TILES = (Tiles(16, 16, 4, 4), Tiles(8, 8, 4, 4), Tiles(4, 16, 4, 4), Tiles(2, 32, 4, 4), Tiles(1, 64, 2, 2))
 
 
 @dataclass(frozen=True)
