@@ -14,10 +14,12 @@ from rich.progress import track
 from benchmarks import report as machine
 from benchmarks.cuda_kernels.cubin import resources
 from benchmarks.cuda_kernels.limits import ARCHITECTURES, H200, Device
-from benchmarks.cuda_kernels.programs import Named, groups
+from benchmarks.cuda_kernels.loops import loops
 from benchmarks.cuda_kernels.report import Kernel, Report
-from benchmarks.cuda_kernels.sass import MISSING, disassemble, disassembler, loops, multiplies, spills
+from mulfree.audit.instructions import FORBIDDEN
+from mulfree.audit.sass import MISSING, classes_of, disassemble, disassembler
 from mulfree.backends.cuda.compiler import compiler_version, machine_code
+from mulfree.backends.cuda.programs import Named, groups
 from mulfree.train.machine import revision, version
 
 
@@ -48,7 +50,9 @@ def inspect(group: str, named: Named, arch: str, tool: str | None) -> Iterator[K
         of_kernel = blocks[found.kernel]
         is_product = found.kernel == "product" and named.entries is not None
         inner = tuple(loops(of_kernel, named.entries or 0)) if is_product else ()
-        yield Kernel(group, named.name, found, spills(of_kernel), multiplies(of_kernel), inner)
+        classes = classes_of(of_kernel)
+        forbidden = sum(classes[name] for name in FORBIDDEN)
+        yield Kernel(group, named.name, found, classes["spill"], forbidden, inner)
 
 
 def main(arguments: list[str] | None = None) -> int:

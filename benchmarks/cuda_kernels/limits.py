@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 
 from benchmarks.cuda_kernels.cubin import RESERVED_SHARED, Resources
-from benchmarks.cuda_kernels.sass import Loop
+from benchmarks.cuda_kernels.loops import Loop
 
 LANES = 128
 """Results of a multiprocessor a clock at most: four schedulers, an instruction of 32 lanes each."""

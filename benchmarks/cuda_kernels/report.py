@@ -15,7 +15,8 @@ from benchmarks.cuda_kernels.limits import (
     resident_blocks,
     unit_rate,
 )
-from benchmarks.cuda_kernels.sass import MISSING, Loop
+from benchmarks.cuda_kernels.loops import Loop
+from mulfree.audit.sass import MISSING
 
 KERNEL_COLUMNS = (
     "program", "kernel", "threads", "registers", "stack", "spills", "shared", "blocks", "warps", "occupancy",

@@ -11,10 +11,11 @@ import pytest
 from benchmarks.cuda_kernels import __main__ as command
 from benchmarks.cuda_kernels.cubin import Resources, resources
 from benchmarks.cuda_kernels.limits import ARCHITECTURES, H200, issue_rate, resident_blocks, unit_rate
-from benchmarks.cuda_kernels.programs import groups
+from benchmarks.cuda_kernels.loops import Loop, loops
 from benchmarks.cuda_kernels.report import mix
-from benchmarks.cuda_kernels.sass import MISSING, Loop, loops, multiplies, parse, spills
+from mulfree.audit.sass import MISSING, parse
 from mulfree.backends.cuda.compiler import compiler_version
+from mulfree.backends.cuda.programs import groups
 
 try:
     compiler_version()
@@ -34,24 +35,12 @@ def _listing(*lines: str) -> list[str]:
     return [*text, *(line if line.endswith(":") else f"        /*0010*/                   {line} ;" for line in lines)]
 
 
-def test_blocks_end_at_labels_and_jumps() -> None:
-    kernels = parse(_listing("S2R R2, SR_TID.X", "@P0 BRA `(.L_1)", TERM, ".L_1:", "@!P0 EXIT", ADD))
-    blocks = [[instruction.base for instruction in block] for block in kernels["product"] if block]
-    assert blocks == [["S2R", "BRA"], ["FADD"], ["EXIT"], ["IMAD"]]
-
-
 def test_loops_are_told_apart_and_the_unrolled_ones_count() -> None:
     short, fast, clamped = [ADD, TERM] * 4, [ADD, TERM] * 8, [*CLAMPED] * 8
     lines = [*short, ".L_1:", *fast, "LDS.128 R8, [R1]", ".L_2:", *clamped, ".L_3:", "BRA `(.L_1)", TERM]
     found = loops(parse(_listing(*lines))["product"], entries=4)
     assert [(loop.way, loop.products, loop.per_product) for loop in found] == [("fast", 8, 17 / 8), ("clamped", 8, 3.0)]
     assert mix(found[0]) == "1.00 IMAD.IADD, 1.00 FADD, 0.12 LDS"
-
-
-def test_spills_and_multiplies_are_counted_but_not_the_loading_of_constants() -> None:
-    lines = ["STL [R1], R2", "LDL R2, [R1]", "FMUL R1, R2, R3", "MUFU.RCP R1, R2", "HFMA2.MMA R1, -RZ, RZ, 0, 0", TERM]
-    blocks = parse(_listing(*lines))["product"]
-    assert (spills(blocks), multiplies(blocks)) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +82,12 @@ def test_a_compiled_product_has_both_loops() -> None:
     tool = command.disassembler()
     if tool is None:
         pytest.skip(MISSING)
+    for named in (groups()["products"][3], groups()["slopes"][0], groups()["patches"][0]):
+        (other,) = (found for found in command.inspect("products", named, "sm_90", tool) if found.loops)
+        assert not any(loop.kinds["STL"] + loop.kinds["LDL"] for loop in other.loops), named.name
     (kernel,) = command.inspect("products", groups()["products"][0], "sm_90", tool)
     assert kernel.resources.kernel == "product"
+    assert kernel.spills == 0
     assert kernel.resources.threads == 256
     assert kernel.resources.registers > 64
     assert kernel.resources.shared > 0

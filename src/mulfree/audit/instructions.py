@@ -19,9 +19,10 @@ from mulfree.audit.disassembly import Instruction, disassemble
 
 TARGETS: Final = ("baseline", "avx2", "avx512", "wide")
 
-FORBIDDEN: Final = frozenset(
-    {"float multiply", "float divide", "fused multiply-add", "square root", "reciprocal", "x87", "library call"}
-)
+FORBIDDEN: Final = frozenset((
+    "float multiply", "float divide", "fused multiply-add", "square root", "reciprocal", "x87", "library call",
+    "matrix multiply", "special function",
+))  # fmt: skip
 """Classes that no kernel may contain."""
 
 # Class of an instruction: the first one with a pattern that matches the whole mnemonic, in either x86 syntax.

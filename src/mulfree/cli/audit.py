@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from mulfree.audit.instructions import TargetReport, inspect_library, kernel_library
@@ -21,6 +22,10 @@ def audit(
         list[str] | None, typer.Argument(metavar="[SCRIPT [ARGUMENTS]...]", help="Python script to run and audit.")
     ] = None,
     kernels: Annotated[bool, typer.Option("--kernels", help="Disassemble the native kernels.")] = False,
+    cuda: Annotated[
+        str | None,
+        typer.Option("--cuda", metavar="ARCH", help="Compile the CUDA kernels, for sm_90 say, and disassemble them."),
+    ] = None,
     details: Annotated[
         bool,
         typer.Option("--details", help="Also integer arithmetic and work by module; kernels of all targets."),
@@ -30,10 +35,12 @@ def audit(
 ) -> None:
     """Find multiplications; exit code 1 if there are any, else the script's own."""
     console = screen()
-    if kernels == bool(script):
-        _refuse("give either a script or --kernels")
-    if kernels and (json or html):
+    if [bool(script), kernels, cuda is not None].count(True) != 1:
+        _refuse("give either a script or --kernels or --cuda")
+    if script is None and (json or html):
         _refuse("--json and --html are for the report of a script")
+    if cuda is not None:
+        raise typer.Exit(0 if _cuda_kernels(console, cuda, details) else FAILED)
     if script is None:
         raise typer.Exit(0 if _kernels(console, details) else FAILED)
     raise typer.Exit(_script(script, details, json, html))
@@ -82,6 +89,24 @@ def _kernels(console: Console, details: bool) -> bool:
     for report in reports:
         if details or report.target == _running_target():
             console.print(_kernel_table(report))
+    return _violations(console, reports)
+
+
+def _cuda_kernels(console: Console, arch: str, details: bool) -> bool:
+    from mulfree.audit.sass import inspect_programs
+    from mulfree.backends.cuda.programs import groups
+
+    programs = [named for found in groups().values() for named in found]
+    with reported():
+        report = inspect_programs(track(programs, "Compiling", console=console, transient=True), arch)
+    console.print(_table((report,)))
+    if details:
+        console.print(_kernel_table(report))
+    return _violations(console, (report,))
+
+
+def _violations(console: Console, reports: tuple[TargetReport, ...]) -> bool:
+    """Prints them; whether there are none."""
     for report in reports:
         for violation in report.violations:
             console.print(

@@ -23,6 +23,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mulfree"
 
 
+class CompilationError(RuntimeError):
+    """NVRTC refuses a program; the message has its reasons."""
+
+
 @cache
 def _sources_digest() -> bytes:
     """Of every header and source, so that no change of one leaves old machine code in use."""
@@ -55,7 +59,7 @@ def compile_program(program: Program, arch: str) -> bytes:
 
     Raises:
         ImportError: the extra ``mulfree[cuda]`` is not installed.
-        RuntimeError: the compiler refuses the program; its messages are in the error.
+        CompilationError: the compiler refuses the program.
     """
     version = compiler_version()
     from cuda.core import Program as Source
@@ -75,7 +79,7 @@ def compile_program(program: Program, arch: str) -> bytes:
     try:
         return bytes(Source((root / "cuda" / program.source).read_text(), "c++", options).compile("cubin").code)
     except Exception as error:  # cuda.core's own classes of errors carry the compiler's messages
-        raise RuntimeError(f"NVRTC {version} cannot compile {program} for {arch}: {error}") from error
+        raise CompilationError(f"NVRTC {version} cannot compile {program} for {arch}: {error}") from error
 
 
 def machine_code(program: Program, arch: str, driver: str = "") -> bytes:

@@ -50,8 +50,9 @@ class CUDALauncher:
         kernel = self._kernel(launch.program, launch.kernel)
         parameter = launch.parameter()
         address = (ctypes.c_void_p * 1)(ctypes.cast(ctypes.c_char_p(parameter), ctypes.c_void_p))
+        stream = torch.cuda.current_stream().cuda_stream
         (status,) = driver.cuLaunchKernel(
-            driver.CUfunction(int(kernel)), *launch.blocks, launch.threads, 1, 1, 0, torch.cuda.current_stream().cuda_stream,
+            driver.CUfunction(int(kernel)), *launch.blocks, launch.threads, 1, 1, 0, stream,
             ctypes.addressof(address), 0,
         )  # fmt: skip
         if status != driver.CUresult.CUDA_SUCCESS:

@@ -53,7 +53,13 @@ class Source:
     """Elements from the first of ``data`` to entry (0, 0)."""
 
     def fields(self) -> list[int]:
-        return [self.data.data_ptr(), self.start, *self.lines.fields(), *self.depth.fields(), *(self.bounds or (1, 1, 1))]
+        return [
+            self.data.data_ptr(),
+            self.start,
+            *self.lines.fields(),
+            *self.depth.fields(),
+            *(self.bounds or (1, 1, 1)),
+        ]
 
 
 @dataclass(frozen=True)

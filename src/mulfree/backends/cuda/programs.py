@@ -1,4 +1,4 @@
-"""The programs to compile: every kernel, with the settings that the backend uses."""
+"""All kernels as programs, with the settings that the backend uses: what the audit and the benchmarks compile."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def _products() -> list[Named]:
     return [
         *found,
         Named(f"{_tiles(largest)}, depth split", program("product.cu", largest, split=True)),
-        Named(f"{_tiles(largest)}, survey", program("survey.cu", largest)),
+        *(
+            Named(f"{_tiles(largest)}, {_dtype(dtype)}, survey", program("survey.cu", largest, format_))
+            for dtype, format_ in FORMATS.items()
+        ),
     ]
 
 
