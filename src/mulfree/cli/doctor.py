@@ -9,9 +9,19 @@ import torch
 from rich.table import Table
 
 from mulfree.audit.disassembly import objdump
+from mulfree.audit.sass import disassembler
 from mulfree.backends import select
+from mulfree.backends.cuda.compiler import cache_folder, compiler_version
 from mulfree.cli.screen import screen
 from mulfree.train.machine import version
+
+
+def _cuda_compiler() -> tuple[str, str]:
+    """What compiles the CUDA kernels, and why nothing does."""
+    try:
+        return f"compiled by NVRTC {compiler_version()}, kept in {cache_folder()}", ""
+    except ImportError as error:
+        return "reference (no compiler)", str(error)
 
 
 def doctor() -> None:
@@ -40,7 +50,12 @@ def doctor() -> None:
         table.add_row("CPU backend", f"native kernels, {_cpu.target()} of {', '.join(_cpu.targets())}")
     table.add_row("threads", str(torch.get_num_threads()))
     table.add_row("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
+    compiler, missing = _cuda_compiler()
+    table.add_row("CUDA kernels", compiler)
+    if missing and torch.cuda.is_available():
+        hints.append(f"{missing}: until then the slower reference backend runs on CUDA tensors.")
     table.add_row("disassembler", objdump() or "none: mulfree audit --kernels needs one")
+    table.add_row("CUDA disassembler", disassembler() or "none: mulfree audit --cuda needs one")
     console.print(table)
     for hint in hints:
         console.print(hint, highlight=False, soft_wrap=True)

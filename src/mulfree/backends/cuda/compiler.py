@@ -79,7 +79,8 @@ def compile_program(program: Program, arch: str) -> bytes:
     try:
         return bytes(Source((root / "cuda" / program.source).read_text(), "c++", options).compile("cubin").code)
     except Exception as error:  # cuda.core's own classes of errors carry the compiler's messages
-        raise CompilationError(f"NVRTC {version} cannot compile {program} for {arch}: {error}") from error
+        messages = str(error).replace("\0", "").strip()
+        raise CompilationError(f"NVRTC {version} cannot compile {program} for {arch}: {messages}") from error
 
 
 def machine_code(program: Program, arch: str, driver: str = "") -> bytes:

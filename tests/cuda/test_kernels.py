@@ -1,0 +1,82 @@
+"""What the host hands to kernels: divisions by multiplication, parameters, the choice of a backend."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+import mulfree as mf
+import mulfree.functional as MF
+from mulfree.backends.cuda.elementwise import _collapsed, program
+from mulfree.backends.cuda.kernels import Launch, divider
+from mulfree.backends.cuda.problems import SLOPE_TILES, TILES, Problem, Source, Walk, choose_tiles
+
+
+def test_division_by_multiplication() -> None:
+    """As ``Divider`` in ``csrc/cuda/device.hpp`` does it."""
+    generator = random.Random(0)
+    divisors = [1, 2, 3, 5, 7, 10, 255, 256, 257, 1023, 65537, (1 << 31) - 1, 1 << 31, (1 << 40) + 3, (1 << 61) + 1]
+    divisors += [generator.randrange(1, 1 << generator.randrange(1, 62)) for _ in range(300)]
+    for d in divisors:
+        multiplier, shift, divisor = divider(d)
+        assert divisor == d
+        assert multiplier < 1 << 64
+        edges = [0, 1, d - 1, d, d + 1, 2 * d - 1, (1 << 62) - 1, (1 << 62) // d * d, (1 << 62) // d * d - 1]
+        for n in [*edges, *(generator.randrange(1 << 62) for _ in range(50))]:
+            if 0 <= n < 1 << 62:
+                assert ((n << 2) * multiplier >> 64) >> shift == n // d, (n, d)
+
+
+def test_parameters_are_64_bit_fields() -> None:
+    launch = Launch(program("mul"), "flat", (1, 1, 1), 32, [1, -1, 1 << 63])
+    assert launch.parameter() == bytes([1, *[0] * 7, *[255] * 8, *[0] * 7, 128])
+
+
+def test_dimensions_that_are_walked_as_one_are_joined() -> None:
+    x, y = torch.empty(2, 3, 4, 5), torch.empty(4, 5).expand(2, 3, 4, 5)
+    assert _collapsed(x.shape, [x, x]) == ([120], [[1], [1]])
+    assert _collapsed(x.shape, [x, y]) == ([6, 20], [[20, 1], [0, 1]])
+
+
+def _problem(rows: int, columns: int, slopes: bool = False) -> Problem:
+    x = torch.empty(1)
+    source = Source(x, Walk(), Walk())
+    return Problem(source, source, x, Walk(), Walk(), rows, columns, 64, point=source if slopes else None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "tiles"),
+    [
+        (4096, 4096, 0),
+        (512, 512, 1),
+        (100, 1 << 20, 0),
+        (48, 1 << 20, 1),
+        (20, 1 << 20, 2),
+        (10, 1 << 20, 3),
+        (2, 9, 4),
+    ],
+)
+def test_tiles_suit_the_shape(rows: int, columns: int, tiles: int) -> None:
+    assert choose_tiles(_problem(rows, columns), 132) == TILES[tiles]
+    assert choose_tiles(_problem(rows, columns, slopes=True), 132) in SLOPE_TILES
+
+
+def test_a_backend_refuses_tensors_of_another_device() -> None:
+    class Elsewhere:
+        name = "cuda"
+
+    from mulfree.backends import select
+
+    token = select._override.set(Elsewhere())  # type: ignore[arg-type]
+    try:
+        with pytest.raises(RuntimeError, match="computes on cuda tensors, got one on cpu"):
+            MF.mul(torch.ones(2), torch.ones(2))
+    finally:
+        select._override.reset(token)
+
+
+def test_the_names_of_backends() -> None:
+    with pytest.raises(ValueError, match="reference, cpu, cuda"), mf.backend("gpu"):
+        pass
