@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.cuda.kernels import Launcher
-from mulfree.backends.cuda.problems import Batch, Problem, Source, Walk, run
+from mulfree.backends.cuda.plans import Memory, run
+from mulfree.backends.cuda.problems import Batch, Problem, Source, Walk
 from mulfree.backends.rounding import round_to
 from mulfree.numerics.convolution import Axis, Phase, Window, phases, sliding
 
@@ -34,7 +35,6 @@ class _Patches:
         image, channel, *spatial = images.stride()
         axes = [*[_SINGLE] * (_DIMS - len(axes)), *axes]
         strides = [*[0] * (_DIMS - len(spatial)), *spatial]
-        self.images = images
         self.start = sum(axis.start * stride for axis, stride in zip(axes, strides, strict=True))
         self.bounds = _three([axis.size for axis in axes], 1)
         steps, tap_steps = _three([axis.step for axis in axes], 1), _three([axis.tap_step for axis in axes], 0)
@@ -54,12 +54,12 @@ class _Patches:
 
     def by_position(self) -> Source:
         """Lines are positions, the depth is taps."""
-        return Source(self.images, self.positions, self.taps, self.bounds, start=self.start)
+        return Source(self.positions, self.taps, self.bounds, start=self.start)
 
     def by_tap(self) -> Source:
         """Lines are taps, the depth is positions."""
         deep = self.positions.strides[0] == 1
-        return Source(self.images, self.taps, self.positions, self.bounds, start=self.start, deep=deep)
+        return Source(self.taps, self.positions, self.bounds, start=self.start, deep=deep)
 
 
 def _pixels(images: Tensor) -> Walk:
@@ -67,10 +67,6 @@ def _pixels(images: Tensor) -> Walk:
     image, _, *spatial = images.stride()
     strides = _three(spatial, 0)
     return Walk(_three([max(size, 1) for size in images.shape[2:]], 1), (*strides, image))
-
-
-def _point(images: Tensor, rows: Walk, columns: Walk) -> Source:
-    return Source(images, rows, columns)
 
 
 class CUDAConvolution:
@@ -132,28 +128,27 @@ class CUDAConvolution:
         x, groups = x.float(), window.groups
         ins, outs = x.shape[1] // groups, result.shape[1] // groups
         depth = ins * prod(axis.taps for axis in axes)
-        matrix = Source(weight, Walk.line(outs, depth), Walk.line(depth, 1), deep=True)
         problem = Problem(
-            left=matrix,
+            left=Source(Walk.line(outs, depth), Walk.line(depth, 1), deep=True),
             right=_Patches(x, axes).by_position(),
-            out=result,
             out_rows=Walk.line(outs, result.stride(1)),
             out_columns=_pixels(result),
             rows=outs,
             columns=x.shape[0] * prod(result.shape[2:]),
             depth=depth,
             batch=_groups(groups, outs * depth, ins * x.stride(1), 0, outs * result.stride(1), outs),
-            bias=None if bias is None else bias.float().contiguous(),
             bias_strides=(1, 0),
             mantissa_bits=mantissa_bits,
             offset=offset,
         )
+        memory = Memory(weight, x, result, None, None if bias is None else bias.float().contiguous())
         if slope is not None:
             slope = slope.float()
-            point = _point(slope, _pixels(slope), Walk.line(outs, slope.stride(1)))
+            point = Source(_pixels(slope), Walk.line(outs, slope.stride(1)))
             strides = (ins * x.stride(1), outs * depth, outs * slope.stride(1), outs * result.stride(1), outs)
             problem = _turned(problem, point, _groups(groups, *strides))
-        run(self.launcher, problem)
+            memory = Memory(x, weight, result, slope, memory.bias)
+        run(self.launcher, problem, memory)
 
     def convolve_weight(
         self,
@@ -174,9 +169,8 @@ class CUDAConvolution:
         pixels = _pixels(dense)
         lefts, rights = outs * dense.stride(1), ins * x.stride(1)
         problem = Problem(
-            left=Source(dense, Walk.line(outs, dense.stride(1)), pixels, (1, 1, 1), deep=pixels.strides[0] == 1),
+            left=Source(Walk.line(outs, dense.stride(1)), pixels, (1, 1, 1), deep=pixels.strides[0] == 1),
             right=_Patches(x, sliding(window, x.shape[2:], kernel, dense.shape[2:])).by_tap(),
-            out=result,
             out_rows=Walk.line(outs, lines),
             out_columns=Walk.line(lines, 1),
             rows=outs,
@@ -186,14 +180,17 @@ class CUDAConvolution:
             mantissa_bits=mantissa_bits,
             offset=offset,
         )
+        memory = Memory(dense, x, result)
         if slope is not None:
             slope = slope.float().contiguous()
             if dense_is_grad:
-                problem = replace(problem, point=_point(slope, problem.out_rows, problem.out_columns))
+                problem = replace(problem, point=Source(problem.out_rows, problem.out_columns))
+                memory = Memory(dense, x, result, slope)
             else:
-                point = _point(slope, problem.out_columns, problem.out_rows)
+                point = Source(problem.out_columns, problem.out_rows)
                 problem = _turned(problem, point, _groups(groups, rights, lefts, outs * lines, outs * lines, 0))
-        run(self.launcher, problem)
+                memory = Memory(x, dense, result, slope)
+        run(self.launcher, problem, memory)
         return round_to(result, dtype)
 
 

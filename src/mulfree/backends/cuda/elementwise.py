@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
 
-from mulfree.backends.cuda.kernels import Launch, Launcher, Program, divider
+from mulfree.backends.cuda.kernels import Launch, Launcher, Program, divider, packed
 
 THREADS = 256
 BLOCKS_PER_MULTIPROCESSOR = 16
@@ -44,6 +45,7 @@ def _expressions() -> dict[str, tuple[int, str]]:
 EXPRESSIONS = _expressions()
 
 
+@cache
 def program(name: str) -> Program:
     """The program of the operation ``name``, a key of ``EXPRESSIONS``."""
     operands, expression = EXPRESSIONS[name]
@@ -57,7 +59,9 @@ def blocks_for(count: int, launcher: Launcher, threads: int = THREADS) -> tuple[
 
 def elementwise(launcher: Launcher, name: str, operands: Sequence[Tensor], offset: int = 0) -> Tensor:
     """The operation ``name`` on broadcast operands; a new contiguous tensor."""
-    shape = torch.broadcast_shapes(*(x.shape for x in operands))
+    shape = operands[0].shape
+    if any(x.shape != shape for x in operands):
+        shape = torch.broadcast_shapes(*(x.shape for x in operands))
     out = torch.empty(shape, dtype=torch.float32, device=operands[0].device)
     count = out.numel()
     if count == 0:
@@ -67,37 +71,47 @@ def elementwise(launcher: Launcher, name: str, operands: Sequence[Tensor], offse
         arguments = [out.data_ptr(), *_addresses(operands), count, offset]
         launcher.launch(Launch(program(name), "flat", blocks_for(-(-count // 4), launcher), THREADS, arguments))
         return out
-    sizes, strides = _collapsed(shape, [x.expand(shape) for x in operands])
-    if len(sizes) > _MAX_DIMS:
+    walks = _walks(tuple(shape), tuple(x.expand(shape).stride() for x in operands))
+    if walks is None:
         return elementwise(launcher, name, [x.expand(shape).contiguous() for x in operands], offset)
-    filled = _MAX_DIMS - len(sizes)
-    arguments = [out.data_ptr(), *_addresses(operands), count, offset, len(sizes)]
-    for size in [*reversed(sizes), *[1] * filled]:
-        arguments += divider(size)
-    for of_operand in [*strides, *[[0] * len(sizes)] * (3 - len(strides))]:
-        arguments += [*reversed(of_operand), *[0] * filled]
+    arguments = packed([out.data_ptr(), *_addresses(operands), count, offset]) + walks
     launcher.launch(Launch(program(name), "strided", blocks_for(count, launcher), THREADS, arguments))
     return out
+
+
+@lru_cache(4096)
+def _walks(shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> bytes | None:
+    """The last fields of ``StridedArgs``; None if there are too many dimensions."""
+    sizes, steps = _collapsed(shape, strides)
+    if len(sizes) > _MAX_DIMS:
+        return None
+    filled = [0] * (_MAX_DIMS - len(sizes))
+    fields = [len(sizes)]
+    for size in [*reversed(sizes), *[1] * len(filled)]:
+        fields += divider(size)
+    for of_operand in [*steps, *[[0] * len(sizes)] * (3 - len(steps))]:
+        fields += [*reversed(of_operand), *filled]
+    return packed(fields)
 
 
 def _addresses(operands: Sequence[Tensor]) -> list[int]:
     return [*(x.data_ptr() for x in operands), *[0] * (3 - len(operands))]
 
 
-def _collapsed(shape: Sequence[int], operands: Sequence[Tensor]) -> tuple[list[int], list[list[int]]]:
+def _collapsed(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
     """Sizes and each operand's strides, neighbouring dimensions that all operands walk as one joined."""
     sizes: list[int] = []
-    strides: list[list[int]] = [[] for _ in operands]
+    walks: list[list[int]] = [[] for _ in strides]
     for dim, size in enumerate(shape):
         if size == 1:
             continue
-        steps = [x.stride(dim) for x in operands]
-        if sizes and all(of[-1] == step * size for of, step in zip(strides, steps, strict=True)):
+        steps = [of[dim] for of in strides]
+        if sizes and all(walk[-1] == step * size for walk, step in zip(walks, steps, strict=True)):
             sizes[-1] *= size
-            for of, step in zip(strides, steps, strict=True):
-                of[-1] = step
+            for walk, step in zip(walks, steps, strict=True):
+                walk[-1] = step
             continue
         sizes.append(size)
-        for of, step in zip(strides, steps, strict=True):
-            of.append(step)
-    return sizes, strides
+        for walk, step in zip(walks, steps, strict=True):
+            walk.append(step)
+    return sizes, walks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 SOURCE_FOLDERS = ("cuda", "law")
-_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,25 @@ class Program:
         return " ".join([self.source, *(f"{name}={value}" for name, value in self.defines)])
 
 
+def packed(fields: Sequence[int]) -> bytes:
+    """64-bit fields as the device reads them."""
+    return struct.pack(f"<{len(fields)}q", *fields)
+
+
 @dataclass(frozen=True)
 class Launch:
-    """A kernel of a program on a grid of blocks. ``arguments`` are the 64-bit fields of its parameter, in order."""
+    """A kernel of a program on a grid of blocks. ``arguments`` are the 64-bit fields of its parameter, in order, or its
+    bytes."""
 
     program: Program
     kernel: str
     blocks: tuple[int, int, int]
     threads: int
-    arguments: Sequence[int]
+    arguments: Sequence[int] | bytes
 
     def parameter(self) -> bytes:
         """The bytes of the kernel's parameter."""
-        return b"".join([(value & _MASK).to_bytes(8, "little") for value in self.arguments])
+        return self.arguments if isinstance(self.arguments, bytes) else packed(self.arguments)
 
 
 class Launcher(Protocol):

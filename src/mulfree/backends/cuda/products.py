@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import torch
 from torch import Tensor
 
 from mulfree.backends.cuda.kernels import Launcher
-from mulfree.backends.cuda.problems import Batch, Problem, Source, Walk, run
+from mulfree.backends.cuda.plans import Memory, run
+from mulfree.backends.cuda.problems import Batch, Problem, Source, Walk
 from mulfree.backends.rounding import round_to
 
 _MOST_DIGITS = 4
+_KEPT = 4096
+Layout = tuple[tuple[int, ...], tuple[int, ...]]
+"""Shape and strides."""
+
+
+@dataclass(frozen=True)
+class _Product:
+    """``left @ right``, or the exact derivative by a point; if turned, its transpose, to which the bias belongs."""
+
+    left: Layout
+    right: Layout
+    point: Layout | None
+    turned: bool
+    dtype: torch.dtype
+    mantissa_bits: int
+    offset: int
+
+
+def _layout(x: Tensor) -> Layout:
+    return tuple(x.shape), x.stride()
 
 
 class CUDAProducts:
@@ -40,62 +64,87 @@ class CUDAProducts:
         offset: int,
         turned: bool = False,
     ) -> Tensor:
-        """``left @ right``; if turned, its transpose, to which the bias belongs."""
-        dtype = left.dtype
-        operands = [left, right] if point is None else [left, right, point]
-        batch = torch.broadcast_shapes(*(x.shape[:-2] for x in operands))
-        rows, depth, columns = left.shape[-2], left.shape[-1], right.shape[-1]
-        out = torch.empty(*batch, *((columns, rows) if turned else (rows, columns)), device=left.device)
-        laid = out.mT if turned else out
+        layout = None if point is None else _layout(point)
+        product = _Product(_layout(left), _layout(right), layout, turned, left.dtype, mantissa_bits, offset)
+        found = _problem(product)
+        if found is None:
+            batch = torch.broadcast_shapes(*(x.shape[:-2] for x in (left, right, point) if x is not None))
+            flat = [None if x is None else _flat(x, batch) for x in (left, right, point)]
+            result = self._run(flat[0], flat[1], flat[2], bias, mantissa_bits, offset, turned)  # type: ignore[arg-type]
+            return result.view(*batch, *result.shape[-2:])
+        problem, shape = found
+        out = torch.empty(shape, dtype=torch.float32, device=left.device)
         if bias is not None:
             bias = bias.to(torch.float32).contiguous()
-        views = [x.expand(*batch, *x.shape[-2:]) for x in operands]
-        digits = _batch_of(batch, [*views, *[views[0]] * (3 - len(views)), laid])
-        if digits is None:
-            return self._run(views[0].flatten(0, -3), views[1].flatten(0, -3), None if point is None else
-                             views[2].flatten(0, -3), bias, mantissa_bits, offset, turned).view(out.shape)  # fmt: skip
-        problem = Problem(
-            left=_matrix(views[0]),
-            right=_matrix(views[1].mT),
-            out=out,
-            out_rows=Walk.line(rows, laid.stride(-2)),
-            out_columns=Walk.line(columns, laid.stride(-1)),
-            rows=rows,
-            columns=columns,
-            depth=depth,
-            batch=digits,
-            point=None if point is None else _matrix(views[2]),
-            bias=bias,
-            bias_strides=(1, 0) if turned else (0, 1),
-            mantissa_bits=mantissa_bits,
-            offset=offset,
-        )
-        run(self.launcher, problem)
-        return round_to(out, dtype)
+        run(self.launcher, problem, Memory(left, right, out, point, bias))
+        return round_to(out, left.dtype)
 
 
-def _matrix(x: Tensor) -> Source:
+def _flat(x: Tensor, batch: torch.Size) -> Tensor:
+    return x.expand(*batch, *x.shape[-2:]).flatten(0, -3)
+
+
+@lru_cache(_KEPT)
+def _problem(product: _Product) -> tuple[Problem, tuple[int, ...]] | None:
+    """The problem and the shape of its result; None if the batch has too many dimensions."""
+    operands = [x for x in (product.left, product.right, product.point) if x is not None]
+    batch = tuple(torch.broadcast_shapes(*(shape[:-2] for shape, _ in operands)))
+    rows, depth, columns = product.left[0][-2], product.left[0][-1], product.right[0][-1]
+    shape = (*batch, columns, rows) if product.turned else (*batch, rows, columns)
+    strides = torch.empty(shape, device="meta").stride()
+    by_batch = [_expanded(x, batch) for x in (product.left, product.right, product.point or product.left)]
+    digits = _batch_of(batch, [*by_batch, strides[:-2]])
+    if digits is None:
+        return None
+    by_row, by_column = reversed(strides[-2:]) if product.turned else strides[-2:]
+    (right_shape, right_strides) = product.right
+    problem = Problem(
+        left=_matrix(product.left),
+        right=_matrix(((right_shape[-1], right_shape[-2]), (right_strides[-1], right_strides[-2]))),
+        out_rows=Walk.line(rows, by_row),
+        out_columns=Walk.line(columns, by_column),
+        rows=rows,
+        columns=columns,
+        depth=depth,
+        batch=digits,
+        point=None if product.point is None else _matrix(product.point),
+        bias_strides=(1, 0) if product.turned else (0, 1),
+        dtype=product.dtype,
+        mantissa_bits=product.mantissa_bits,
+        offset=product.offset,
+    )
+    return problem, shape
+
+
+def _matrix(x: Layout) -> Source:
     """Lines are rows, the depth columns, of the last two dimensions."""
-    lines, depth = x.shape[-2:]
-    return Source(x, Walk.line(lines, x.stride(-2)), Walk.line(depth, x.stride(-1)), deep=x.stride(-1) == 1)
+    (*_, lines, depth), (*_, by_line, by_depth) = x
+    return Source(Walk.line(lines, by_line), Walk.line(depth, by_depth), deep=by_depth == 1)
 
 
-def _batch_of(batch: torch.Size, views: list[Tensor]) -> Batch | None:
+def _expanded(x: Layout, batch: Sequence[int]) -> list[int]:
+    """Strides by the dimensions of the batch, 0 where an operand is broadcast."""
+    shape, strides = x[0][:-2], x[1][:-2]
+    absent = len(batch) - len(shape)
+    return [0] * absent + [0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)]
+
+
+def _batch_of(batch: Sequence[int], strides: Sequence[Sequence[int]]) -> Batch | None:
     """The batch dimensions, joined where all operands walk them as one; None if too many are left."""
+    if prod(batch) == 0:
+        return Batch((0,), (*((0,) for _ in strides), ()))
     sizes: list[int] = []
-    strides: list[list[int]] = [[] for _ in views]
+    walks: list[list[int]] = [[] for _ in strides]
     for dim in reversed(range(len(batch))):
         if batch[dim] == 1:
             continue
-        steps = [x.stride(dim) for x in views]
-        if sizes and all(step == of[-1] * sizes[-1] for of, step in zip(strides, steps, strict=True)):
+        steps = [of[dim] for of in strides]
+        if sizes and all(step == walk[-1] * sizes[-1] for walk, step in zip(walks, steps, strict=True)):
             sizes[-1] *= batch[dim]
             continue
         sizes.append(batch[dim])
-        for of, step in zip(strides, steps, strict=True):
-            of.append(step)
+        for walk, step in zip(walks, steps, strict=True):
+            walk.append(step)
     if len(sizes) > _MOST_DIGITS:
         return None
-    if prod(batch) == 0:
-        sizes, strides = [0], [[0] for _ in views]
-    return Batch(tuple(sizes), (*(tuple(of) for of in strides), ()))
+    return Batch(tuple(sizes), (*(tuple(walk) for walk in walks), ()))

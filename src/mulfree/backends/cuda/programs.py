@@ -8,7 +8,8 @@ import torch
 
 from mulfree.backends.cuda import channels, elementwise, optimizers, random, rows, sums
 from mulfree.backends.cuda.kernels import Program
-from mulfree.backends.cuda.problems import FORMATS, SLOPE_TILES, TILES, Tiles, program
+from mulfree.backends.cuda.plans import SLOPE_TILES, TILES, Tiles, program
+from mulfree.backends.cuda.problems import FORMATS
 
 
 @dataclass(frozen=True)
