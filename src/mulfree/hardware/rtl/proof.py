@@ -1,0 +1,123 @@
+"""Proofs that a unit returns the law's bits for all operands: a miter, decided by Yosys' SAT solver.
+
+The other side is ``specification.v``, the equations of ``docs/spec.md`` in wide integers, written independently of the
+units and read by Yosys' own Verilog front end. Each proof covers every operand, special values included.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from mulfree.hardware.rtl import yosys
+from mulfree.hardware.rtl.catalog import DEFAULTS, unit
+from mulfree.hardware.rtl.output import plain_rtlil
+from mulfree.hardware.rtl.words import FLOAT32, Format
+
+OPERATIONS = {
+    "pam": "mul(a, b)",
+    "pam_compensated": "mul(a, b)",
+    "pad": "div(a, b)",
+    "exp2": "exp2(a)",
+    "log2": "log2(a)",
+    "ieee_adder": "add(a, b)",
+    "ieee_multiplier": "product(a, b)",
+    "widening_pam": "mul(widen(a), widen(b))",
+    "widening_ieee_multiplier": "product(widen(a), widen(b))",
+}
+"""What each unit is in ``specification.v``. The widening ones are the products of sums: narrow operands, float32."""
+
+SECONDS = 600.0
+"""The time that a proof may take."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The outcome: proved, or the ``operands`` for which the unit returns ``found`` and the law ``expected``."""
+
+    unit: str
+    format: Format
+    proved: bool
+    seconds: float
+    operands: tuple[int, ...] = ()
+    found: int = 0
+    expected: int = 0
+
+
+def prove(name: str, format: Format, alpha: float = DEFAULTS["alpha"], seconds: float = SECONDS) -> Proof:
+    """Decide whether the unit (a name of ``OPERATIONS``) equals the specification for all operands.
+
+    Raises:
+        ImportError: Amaranth or Yosys is not installed.
+        YosysError: The solver did not end in ``seconds``.
+    """
+    return prove_netlist(netlist(name, format, alpha), name, format, alpha, seconds)
+
+
+def netlist(name: str, format: Format, alpha: float = DEFAULTS["alpha"]) -> str:
+    """The combinational unit in RTLIL, its top module named ``unit``."""
+    if name.startswith("widening_"):
+        from mulfree.hardware.rtl.accumulate import multiplier
+
+        return plain_rtlil(multiplier("pam" if name == "widening_pam" else "ieee", format), "unit")
+    options = {"alpha": alpha} if name == "pam_compensated" else {}
+    return plain_rtlil(unit(name, format, registers=False, **options), "unit")
+
+
+def prove_netlist(
+    text: str, name: str, format: Format, alpha: float = DEFAULTS["alpha"], seconds: float = SECONDS
+) -> Proof:
+    """As ``prove``, of any netlist in RTLIL with a top module ``unit`` that has that unit's ports."""
+    commands = [
+        "read_rtlil unit.il",
+        "read_verilog specification.v",
+        "setattr -mod -unset top",
+        "proc",
+        "flatten",
+        "opt -full",
+        "miter -equiv -flatten -make_outputs specification unit miter",
+        "hierarchy -top miter",
+        "opt -full",
+        "sat -prove trigger 0 -show-inputs -show-outputs miter",
+    ]
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "unit.il").write_text(text)
+        (folder / "specification.v").write_text(specification(name, format, alpha))
+        output = yosys.run(commands, seconds, folder)
+    return _outcome(output, name, format, time.perf_counter() - started)
+
+
+def specification(name: str, format: Format, alpha: float = DEFAULTS["alpha"]) -> str:
+    """The module ``specification`` in Verilog with the unit's ports."""
+    operation = OPERATIONS[name]
+    result = FLOAT32 if name.startswith("widening_") else format
+    operands = [operand for operand in "ab" if re.search(rf"\b{operand}\b", operation)]
+    macros = {
+        "E": result.exponent_bits,
+        "M": result.mantissa_bits,
+        "C": format.offset(alpha),
+        "NARROW_E": format.exponent_bits,
+        "NARROW_M": format.mantissa_bits,
+        "OPERANDS": ", ".join(f"input [{format.width - 1}:0] {operand}" for operand in operands),
+        "OPERATION": operation,
+    }
+    body = files("mulfree.hardware.rtl").joinpath("specification.v").read_text()
+    return "".join(f"`define {macro} {value}\n" for macro, value in macros.items()) + body
+
+
+def _outcome(output: str, name: str, format: Format, seconds: float) -> Proof:
+    if "no model found: SUCCESS!" in output:
+        return Proof(name, format, True, seconds)
+    if "model found: FAIL!" not in output:
+        raise yosys.YosysError("Yosys' solver said neither yes nor no:\n" + output[-1000:])
+    values = {
+        found[1]: int(found[2], 2) for found in re.finditer(r"^\s*\\(\w+)\s+-?\d+\s+\w+\s+([01]+)\s*$", output, re.MULTILINE)
+    }
+    operands = tuple(values[key] for key in ("in_a", "in_b") if key in values)
+    return Proof(name, format, False, seconds, operands, values["gate_y"], values["gold_y"])

@@ -1,0 +1,186 @@
+// docs/spec.md, sections 1 to 3 and 5, transcribed into Verilog in wide integers: what the units are proved against.
+// Written to be read beside it, not to be synthesized. Macros, set by proof.py: E and M, the bits of exponent and
+// mantissa; C, the compensation; NARROW_E and NARROW_M, the format that widen() reads; OPERANDS and OPERATION.
+
+module specification (`OPERANDS, output [`E+`M:0] y);
+  localparam E = `E;
+  localparam M = `M;
+  localparam BIAS = 2**(E-1) - 1;
+  localparam W = 2**E + 2*M + 8;  // holds every sum of two numbers of the format as a fixed-point number
+
+  localparam signed [W-1:0] UNIT = 1;
+  localparam signed [W-1:0] STEP = UNIT <<< M;
+  localparam signed [W-1:0] MIN = STEP;
+  localparam signed [W-1:0] ONE = BIAS * STEP;
+  localparam signed [W-1:0] INF = (2**E - 1) * STEP;
+  localparam signed [W-1:0] OFFSET = `C;
+  localparam [E+M:0] NAN = INF + (STEP >>> 1);
+
+  function signed [W-1:0] mag(input [E+M:0] x);
+    mag = {{(W-E-M){1'b0}}, x[E+M-1:0]};
+  endfunction
+
+  function sign(input [E+M:0] x);
+    sign = x[E+M];
+  endfunction
+
+  function is_nan(input [E+M:0] x);
+    is_nan = mag(x) > INF;
+  endfunction
+
+  function is_infinite(input [E+M:0] x);
+    is_infinite = mag(x) == INF;
+  endfunction
+
+  // A denormal operand counts as the zero of its sign.
+  function is_zero(input [E+M:0] x);
+    is_zero = mag(x) < MIN;
+  endfunction
+
+  function [E+M:0] zero(input s);
+    zero = {s, {(E+M){1'b0}}};
+  endfunction
+
+  function [E+M:0] infinity(input s);
+    infinity = {s, INF[E+M-1:0]};
+  endfunction
+
+  function [E+M:0] finish(input s, input signed [W-1:0] t);
+    if (t < MIN) finish = zero(s);
+    else if (t >= INF) finish = infinity(s);
+    else finish = {s, t[E+M-1:0]};
+  endfunction
+
+  // Section 2.
+  function [E+M:0] mul(input [E+M:0] x, input [E+M:0] z);
+    reg s;
+    begin
+      s = sign(x) ^ sign(z);
+      if (is_nan(x) || is_nan(z)) mul = NAN;
+      else if (is_infinite(x) && is_zero(z) || is_zero(x) && is_infinite(z)) mul = NAN;
+      else if (is_infinite(x) || is_infinite(z)) mul = infinity(s);
+      else if (is_zero(x) || is_zero(z)) mul = zero(s);
+      else mul = finish(s, mag(x) + mag(z) - ONE + OFFSET);
+    end
+  endfunction
+
+  function [E+M:0] div(input [E+M:0] x, input [E+M:0] z);
+    reg s;
+    begin
+      s = sign(x) ^ sign(z);
+      if (is_nan(x) || is_nan(z)) div = NAN;
+      else if (is_zero(x) && is_zero(z) || is_infinite(x) && is_infinite(z)) div = NAN;
+      else if (is_zero(z)) div = infinity(s);
+      else if (is_infinite(x)) div = infinity(s);
+      else if (is_infinite(z) || is_zero(x)) div = zero(s);
+      else div = finish(s, mag(x) - mag(z) + ONE);
+    end
+  endfunction
+
+  // A whole number divided by 2^places.
+  function signed [W-1:0] round_half_even(input signed [W-1:0] number, input integer places);
+    reg signed [W-1:0] whole, rest, divisor;
+    begin
+      divisor = UNIT <<< places;
+      whole = number >>> places;
+      rest = number - (whole <<< places);
+      if (2 * rest > divisor || 2 * rest == divisor && whole[0]) round_half_even = whole + 1;
+      else round_half_even = whole;
+    end
+  endfunction
+
+  function signed [W-1:0] exponent(input [E+M:0] x);
+    exponent = mag(x) >>> M;
+  endfunction
+
+  function signed [W-1:0] significand(input [E+M:0] x);
+    significand = {{(W-M-1){1'b0}}, 1'b1, x[M-1:0]};
+  endfunction
+
+  // Section 3. x is significand * 2^(exponent - BIAS - M).
+  function [E+M:0] exp2(input [E+M:0] x);
+    reg signed [W-1:0] fixed;
+    begin
+      fixed = is_zero(x) ? 0 : round_half_even(significand(x) <<< exponent(x), BIAS);
+      if (is_nan(x)) exp2 = NAN;
+      else if (is_infinite(x)) exp2 = sign(x) ? zero(1'b0) : infinity(1'b0);
+      else exp2 = finish(1'b0, (sign(x) ? -fixed : fixed) + ONE);
+    end
+  endfunction
+
+  // number * 2^-fraction_bits, rounded half-even to the format. number is at least 1.
+  function [E+M:0] from_fixed_point(input s, input signed [W-1:0] number, input signed [W-1:0] fraction_bits);
+    integer place, top;
+    reg signed [W-1:0] rounded;
+    begin
+      top = 0;
+      for (place = 0; place < W - 1; place = place + 1) if (number[place]) top = place;
+      if (top > M) rounded = round_half_even(number, top - M);
+      else rounded = number <<< (M - top);
+      from_fixed_point = finish(s, (top - fraction_bits + BIAS) * STEP + rounded - STEP);
+    end
+  endfunction
+
+  function [E+M:0] log2(input [E+M:0] x);
+    reg signed [W-1:0] number;
+    begin
+      number = mag(x) - ONE;
+      if (is_nan(x)) log2 = NAN;
+      else if (is_zero(x)) log2 = infinity(1'b1);
+      else if (sign(x)) log2 = NAN;
+      else if (is_infinite(x)) log2 = infinity(1'b0);
+      else if (number == 0) log2 = zero(1'b0);
+      else log2 = from_fixed_point(number < 0, number < 0 ? -number : number, M);
+    end
+  endfunction
+
+  // Section 5. Numbers as multiples of 2^(1 - BIAS - M), the smallest denormal.
+  function signed [W-1:0] to_fixed_point(input [E+M:0] x);
+    reg signed [W-1:0] fixed;
+    begin
+      fixed = significand(x) <<< (exponent(x) - 1);
+      to_fixed_point = is_zero(x) ? 0 : sign(x) ? -fixed : fixed;
+    end
+  endfunction
+
+  function [E+M:0] add(input [E+M:0] x, input [E+M:0] z);
+    reg signed [W-1:0] total;
+    begin
+      total = to_fixed_point(x) + to_fixed_point(z);
+      if (is_nan(x) || is_nan(z)) add = NAN;
+      else if (is_infinite(x) && is_infinite(z)) add = sign(x) == sign(z) ? x : NAN;
+      else if (is_infinite(x)) add = x;
+      else if (is_infinite(z)) add = z;
+      else if (is_zero(x) && is_zero(z)) add = zero(sign(x) && sign(z));
+      else if (total == 0) add = zero(1'b0);
+      else add = from_fixed_point(total < 0, total < 0 ? -total : total, BIAS + M - 1);
+    end
+  endfunction
+
+  // The same number of a narrower format; its denormals count as zero.
+  function [E+M:0] widen(input [`NARROW_E+`NARROW_M:0] x);
+    reg [`NARROW_E+`NARROW_M-1:0] m;
+    begin
+      m = x[`NARROW_E+`NARROW_M-1:0];
+      if (m >> `NARROW_M == 0) widen = zero(x[`NARROW_E+`NARROW_M]);
+      else if (m >> `NARROW_M == 2**`NARROW_E - 1) widen = m[`NARROW_M-1:0] == 0 ? infinity(x[`NARROW_E+`NARROW_M]) : NAN;
+      else widen = {x[`NARROW_E+`NARROW_M], {(E+M){1'b0}}}
+                   | (m * (UNIT <<< (M - `NARROW_M)) + (BIAS - (2**(`NARROW_E-1) - 1)) * STEP);
+    end
+  endfunction
+
+  // The IEEE product that the units are compared with: rounded half-even, then flushed.
+  function [E+M:0] product(input [E+M:0] x, input [E+M:0] z);
+    reg s;
+    begin
+      s = sign(x) ^ sign(z);
+      if (is_nan(x) || is_nan(z)) product = NAN;
+      else if (is_infinite(x) && is_zero(z) || is_zero(x) && is_infinite(z)) product = NAN;
+      else if (is_infinite(x) || is_infinite(z)) product = infinity(s);
+      else if (is_zero(x) || is_zero(z)) product = zero(s);
+      else product = from_fixed_point(s, significand(x) * significand(z), 2 * (M + BIAS) - exponent(x) - exponent(z));
+    end
+  endfunction
+
+  assign y = `OPERATION;
+endmodule
