@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from mulfree.cli import affinity, audit, compensation, cost, doctor, download, evaluate, figures, reproduce, runs, train
+from mulfree.cli import (
+    affinity,
+    audit,
+    compensation,
+    cost,
+    doctor,
+    download,
+    evaluate,
+    figures,
+    reproduce,
+    rtl,
+    runs,
+    train,
+    vectors,
+)
 
 app = typer.Typer(
     name="mulfree",
@@ -23,6 +37,8 @@ app.command("figures")(figures.figures)
 app.command("compensation")(compensation.compensation)
 app.command("cost", no_args_is_help=True)(cost.cost)
 app.command("affinity")(affinity.affinity)
+app.command("rtl", no_args_is_help=True)(rtl.rtl)
+app.command("vectors")(vectors.vectors)
 app.command("doctor")(doctor.doctor)
 
 

@@ -98,9 +98,11 @@ def specification(name: str, format: Format, alpha: float = DEFAULTS["alpha"]) -
     operation = OPERATIONS[name]
     result = FLOAT32 if name.startswith("widening_") else format
     operands = [operand for operand in "ab" if re.search(rf"\b{operand}\b", operation)]
+    fixed_point = operation.startswith(("exp2", "add"))  # numbers as whole multiples of the smallest denormal
     macros = {
         "E": result.exponent_bits,
         "M": result.mantissa_bits,
+        "W": (1 << result.exponent_bits if fixed_point else result.exponent_bits) + 2 * result.mantissa_bits + 8,
         "C": format.offset(alpha),
         "NARROW_E": format.exponent_bits,
         "NARROW_M": format.mantissa_bits,
@@ -117,7 +119,8 @@ def _outcome(output: str, name: str, format: Format, seconds: float) -> Proof:
     if "model found: FAIL!" not in output:
         raise yosys.YosysError("Yosys' solver said neither yes nor no:\n" + output[-1000:])
     values = {
-        found[1]: int(found[2], 2) for found in re.finditer(r"^\s*\\(\w+)\s+-?\d+\s+\w+\s+([01]+)\s*$", output, re.MULTILINE)
+        found[1]: int(found[2], 2)
+        for found in re.finditer(r"^\s*\\(\w+)\s+-?\d+\s+\w+\s+([01]+)\s*$", output, re.MULTILINE)
     }
     operands = tuple(values[key] for key in ("in_a", "in_b") if key in values)
     return Proof(name, format, False, seconds, operands, values["gate_y"], values["gold_y"])

@@ -1,12 +1,12 @@
 // docs/spec.md, sections 1 to 3 and 5, transcribed into Verilog in wide integers: what the units are proved against.
 // Written to be read beside it, not to be synthesized. Macros, set by proof.py: E and M, the bits of exponent and
-// mantissa; C, the compensation; NARROW_E and NARROW_M, the format that widen() reads; OPERANDS and OPERATION.
+// mantissa; W, the width of wide integers; C, the compensation; NARROW_E and NARROW_M, the format that widen() reads; OPERANDS and OPERATION.
 
 module specification (`OPERANDS, output [`E+`M:0] y);
   localparam E = `E;
   localparam M = `M;
   localparam BIAS = 2**(E-1) - 1;
-  localparam W = 2**E + 2*M + 8;  // holds every sum of two numbers of the format as a fixed-point number
+  localparam W = `W;
 
   localparam signed [W-1:0] UNIT = 1;
   localparam signed [W-1:0] STEP = UNIT <<< M;
