@@ -1,6 +1,7 @@
 // docs/spec.md, sections 1 to 3 and 5, transcribed into Verilog in wide integers: what the units are proved against.
 // Written to be read beside it, not to be synthesized. Macros, set by proof.py: E and M, the bits of exponent and
-// mantissa; W, the width of wide integers; C, the compensation; NARROW_E and NARROW_M, the format that widen() reads; OPERANDS and OPERATION.
+// mantissa; W, of wide integers; C, the compensation; NARROW_E and NARROW_M, the format that widen() reads; OPERANDS
+// and OPERATION; BY_PLACES for a proof in cases.
 
 module specification (`OPERANDS, output [`E+`M:0] y);
   localparam E = `E;
@@ -134,26 +135,38 @@ module specification (`OPERANDS, output [`E+`M:0] y);
     end
   endfunction
 
-  // Section 5. Numbers as multiples of 2^(1 - BIAS - M), the smallest denormal.
-  function signed [W-1:0] to_fixed_point(input [E+M:0] x);
-    reg signed [W-1:0] fixed;
+  // Section 5. The exact sum is taken in units of the last place of the operand with the smaller exponent, "lower". An
+  // operand that is FAR or more places below the other one, but not zero, is taken to be FAR places below: wherever it
+  // is, it moves the sum by less than a quarter of the other one's last place, which rounding undoes.
+  localparam FAR = M + 3;
+
+  function signed [W-1:0] places_between(input [E+M:0] x, input [E+M:0] z);
+    reg signed [W-1:0] places;
     begin
-      fixed = significand(x) <<< (exponent(x) - 1);
-      to_fixed_point = is_zero(x) ? 0 : sign(x) ? -fixed : fixed;
+      places = exponent(x) < exponent(z) ? exponent(z) - exponent(x) : exponent(x) - exponent(z);
+      places_between = places > FAR ? FAR : places;
     end
   endfunction
 
-  function [E+M:0] add(input [E+M:0] x, input [E+M:0] z);
-    reg signed [W-1:0] total;
+  function signed [W-1:0] signed_significand(input [E+M:0] x);
+    signed_significand = is_zero(x) ? 0 : sign(x) ? -significand(x) : significand(x);
+  endfunction
+
+  function [E+M:0] add(input [E+M:0] x, input [E+M:0] z, input signed [W-1:0] places);
+    reg x_lower;
+    reg signed [W-1:0] total, lower_exponent;
     begin
-      total = to_fixed_point(x) + to_fixed_point(z);
+      x_lower = exponent(x) < exponent(z);
+      lower_exponent = (x_lower ? exponent(z) : exponent(x)) - places;
+      total = x_lower ? signed_significand(x) + (signed_significand(z) <<< places)
+                      : (signed_significand(x) <<< places) + signed_significand(z);
       if (is_nan(x) || is_nan(z)) add = NAN;
       else if (is_infinite(x) && is_infinite(z)) add = sign(x) == sign(z) ? x : NAN;
       else if (is_infinite(x)) add = x;
       else if (is_infinite(z)) add = z;
       else if (is_zero(x) && is_zero(z)) add = zero(sign(x) && sign(z));
       else if (total == 0) add = zero(1'b0);
-      else add = from_fixed_point(total < 0, total < 0 ? -total : total, BIAS + M - 1);
+      else add = from_fixed_point(total < 0, total < 0 ? -total : total, BIAS + M - lower_exponent);
     end
   endfunction
 
@@ -182,5 +195,9 @@ module specification (`OPERANDS, output [`E+`M:0] y);
     end
   endfunction
 
+`ifdef BY_PLACES
+  (* keep *) wire [W-1:0] places;
+  assign places = places_between(a, b);
+`endif
   assign y = `OPERATION;
 endmodule
