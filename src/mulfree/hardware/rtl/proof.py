@@ -27,7 +27,7 @@ OPERATIONS = {
     "ieee_adder": "add(a, b, places)",
     "ieee_multiplier": "product(a, b)",
     "widening_pam": "mul(widen(a), widen(b))",
-    "widening_ieee_multiplier": "product(widen(a), widen(b))",
+    "widening_ieee_multiplier": "product(a, b)",
 }
 """What each unit is in ``specification.v``. The widening ones are the products of sums: narrow operands, float32."""
 

@@ -182,16 +182,25 @@ module specification (`OPERANDS, output [`E+`M:0] y);
     end
   endfunction
 
-  // The IEEE product that the units are compared with: rounded half-even, then flushed.
-  function [E+M:0] product(input [E+M:0] x, input [E+M:0] z);
+  // The IEEE product of numbers of the narrower format (or of the same): exact, then rounded half-even and flushed.
+  function signed [W-1:0] narrow_exponent(input [`NARROW_E+`NARROW_M:0] x);
+    narrow_exponent = {{(W-`NARROW_E){1'b0}}, x[`NARROW_E+`NARROW_M-1:`NARROW_M]};
+  endfunction
+
+  function [E+M:0] product(input [`NARROW_E+`NARROW_M:0] x, input [`NARROW_E+`NARROW_M:0] z);
     reg s;
+    reg [E+M:0] p, q;
+    reg [2*`NARROW_M+1:0] exact;
     begin
-      s = sign(x) ^ sign(z);
-      if (is_nan(x) || is_nan(z)) product = NAN;
-      else if (is_infinite(x) && is_zero(z) || is_zero(x) && is_infinite(z)) product = NAN;
-      else if (is_infinite(x) || is_infinite(z)) product = infinity(s);
-      else if (is_zero(x) || is_zero(z)) product = zero(s);
-      else product = from_fixed_point(s, significand(x) * significand(z), 2 * (M + BIAS) - exponent(x) - exponent(z));
+      p = widen(x);
+      q = widen(z);
+      s = sign(p) ^ sign(q);
+      exact = {1'b1, x[`NARROW_M-1:0]} * {1'b1, z[`NARROW_M-1:0]};
+      if (is_nan(p) || is_nan(q)) product = NAN;
+      else if (is_infinite(p) && is_zero(q) || is_zero(p) && is_infinite(q)) product = NAN;
+      else if (is_infinite(p) || is_infinite(q)) product = infinity(s);
+      else if (is_zero(p) || is_zero(q)) product = zero(s);
+      else product = from_fixed_point(s, exact, 2 * (`NARROW_M + 2**(`NARROW_E-1) - 1) - narrow_exponent(x) - narrow_exponent(z));
     end
   endfunction
 
