@@ -13,6 +13,7 @@ from mulfree.cli import (
     download,
     evaluate,
     figures,
+    hardware,
     reproduce,
     rtl,
     runs,
@@ -36,6 +37,7 @@ app.command("download", no_args_is_help=True)(download.download_data)
 app.command("figures")(figures.figures)
 app.command("compensation")(compensation.compensation)
 app.command("cost", no_args_is_help=True)(cost.cost)
+app.add_typer(hardware.hardware, name="hardware")
 app.command("affinity")(affinity.affinity)
 app.command("rtl", no_args_is_help=True)(rtl.rtl)
 app.command("vectors")(vectors.vectors)

@@ -20,10 +20,11 @@ from mulfree.hardware import Costs, Memory, Operations, inference, piecewise_uni
 from mulfree.hardware.estimate import Unit
 from mulfree.hardware.plot import save_energies
 from mulfree.hardware.prices import BYTES, DRAM, FORMATS, LABELS, MEMORIES
+from mulfree.hardware.synthesis.areas import Areas
 from mulfree.hardware.units import joules
 from mulfree.recipes import Recipe, changed, load
 from mulfree.recipes.model import Loss
-from mulfree.train import ConfigError, Trainer
+from mulfree.train import ConfigError, OutputError, Trainer
 from mulfree.train.arithmetic import Arithmetic
 from mulfree.train.errors import writing
 from mulfree.train.records import write_json
@@ -57,6 +58,10 @@ def cost(
     ] = "none",
     json_: Annotated[Path | None, typer.Option("--json", help="Also write everything to this file.")] = None,
     output: Annotated[Path | None, typer.Option(help="PNG of a step's energy by kind of operation.")] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON of mulfree hardware cost: its areas in place of Table 4's."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; torch's choice if not given.")] = None,
 ) -> None:
     """Count one live training step and one inference of a recipe or of a model on random inputs, and price them as in
@@ -68,6 +73,7 @@ def cost(
     console = screen()
     with reported():
         set_threads(threads)
+        areas = _areas(measured)
         changes = changes_of({"task.batch_size": batch_size}, set_)
         own = {"--argument": argument, "--input-shape": input_shape, "--tokens": tokens, "--loss": loss}
         if (recipe is None) == (model is None):
@@ -78,11 +84,11 @@ def cost(
         full = replace(base, arithmetic=Arithmetic())
         chosen = fitting(changed(full, {"training.workers": 0, **changes}), changes)
         costs = _counted(chosen, memory)
-    for table in (_operations(chosen, costs), _energies(costs), _units()):
+    for table in (_operations(chosen, costs), _energies(costs), _units(areas)):
         console.print(table)
-    console.print(_remarks(costs), highlight=False)
+    console.print(_remarks(costs) + _source(areas), highlight=False)
     with reported():
-        _write(chosen, costs, json_, output)
+        _write(chosen, costs, json_, output, areas)
     for path in filter(None, (json_, output)):
         console.print(f"Wrote {path}", highlight=False, soft_wrap=True)
 
@@ -144,20 +150,42 @@ def _energies(costs: Costs) -> Table:
     return table
 
 
-def _units() -> Table:
+def _areas(path: Path | None) -> Areas | None:
+    """Those of ``--measured``, complete."""
+    if path is None:
+        return None
+    try:
+        areas = Areas.read(path)
+        _ = [areas.of(unit, format) for unit in get_args(Unit) for format in FORMATS]
+    except (ValueError, OutputError) as error:
+        raise ConfigError(f"--measured: {path}: {error}") from error
+    return areas
+
+
+def _units(areas: Areas | None) -> Table:
     table = titled(
         "Energy of one operation and area of its circuit", "multiplications in", "unit", "standard",
         "piecewise affine", "ratio", "standard", "piecewise affine", "ratio", words=2,
     )  # fmt: skip
+    measure = "µm²" if areas is None else "transistors" if areas.target == "gates" else ""
     for format in FORMATS:
         for unit in get_args(Unit):
             old, new = standard_unit(unit, format), piecewise_unit(unit)
+            sizes = (old.area, new.area) if areas is None else areas.of(unit, format)
             table.add_row(
                 LABELS[format], unit,
                 f"{old.energy:.1f} pJ", f"{new.energy:.1f} pJ", _percent(new.energy, old.energy),
-                f"{old.area:,.0f} µm²", f"{new.area:,.0f} µm²", _percent(new.area, old.area),
+                *(f"{size:,.0f} {measure}".rstrip() for size in sizes), _percent(sizes[1], sizes[0]),
             )  # fmt: skip
     return table
+
+
+def _source(areas: Areas | None) -> str:
+    if areas is None:
+        return "\nAreas are Table 4's."
+    return (
+        f"\nAreas are measured ({areas.target}, {areas.measure}; float16's for bfloat16 too); energies are Table 4's."
+    )
 
 
 def _percent(part: float, whole: float) -> str:
@@ -183,9 +211,10 @@ def _remarks(costs: Costs) -> str:
     )
 
 
-def _write(recipe: Recipe, costs: Costs, data: Path | None, picture: Path | None) -> None:
+def _write(recipe: Recipe, costs: Costs, data: Path | None, picture: Path | None, areas: Areas | None) -> None:
     if data is not None:
-        write_json(data, {"recipe": recipe.name, "arithmetic": recipe.arithmetic.label, **costs.to_data()})
+        measured = {} if areas is None else {"measured_areas": areas.to_data()}
+        write_json(data, {"recipe": recipe.name, "arithmetic": recipe.arithmetic.label, **costs.to_data(), **measured})
     if picture is not None:
         with writing(picture):
             _draw(picture, recipe, costs)

@@ -1,0 +1,151 @@
+"""``mulfree hardware``: the arithmetic units as circuits."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from os.path import isdir
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mulfree.cli.errors import reported
+from mulfree.cli.screen import screen, titled
+from mulfree.hardware import rtl
+from mulfree.hardware.synthesis import FORMATS, UNITS, Plan, Results, jobs, measure
+from mulfree.hardware.synthesis.flows import library_name
+from mulfree.hardware.synthesis.measure import SWEEP, Job
+from mulfree.hardware.synthesis.placement import MISSING as NO_PLACEMENT
+from mulfree.hardware.synthesis.placement import available as can_place
+from mulfree.hardware.synthesis.plot import save_sweep
+from mulfree.hardware.synthesis.recipes import FAMILIES, Family
+from mulfree.hardware.synthesis.report import Sheet, markdown, sheets
+from mulfree.train import ConfigError
+from mulfree.train.errors import writing
+from mulfree.train.records import write_json, write_text
+
+hardware = typer.Typer(help="The arithmetic units as circuits.", no_args_is_help=True)
+NAME = "hardware-cost"
+"""Of the files in ``--output``."""
+
+
+@hardware.command("cost")
+def cost(
+    unit: Annotated[list[str] | None, typer.Option(help="Of mulfree rtl; may be repeated.")] = None,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="float32, bfloat16, float16 or like E8M4; may be repeated."),
+    ] = None,
+    liberty: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A library of cells for area and delay; may be repeated."),
+    ] = None,
+    fpga: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(FAMILIES)}: look-up tables, multiplier blocks; may be repeated."),
+    ] = None,
+    place: Annotated[bool, typer.Option(help="Place and route on ECP5 for the clock rate (nextpnr).")] = False,
+    sweep: Annotated[bool, typer.Option(help="Also PAM and the multiplier for many widths of the mantissa.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one run of a tool may take.")] = 300.0,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help=f"Write {NAME}.json, .md and with --sweep .png there.")
+    ] = None,
+) -> None:
+    """Synthesize units beside the IEEE multiplier in the same flow, and set their sizes beside the paper's."""
+    console = screen()
+    with reported("nothing was written"):
+        plan = _plan(unit, format_, liberty, fpga, place, sweep, timeout)
+        if output is not None and not isdir(output):
+            raise ConfigError(f"--output: no folder {output}")
+        results = _measured(console, plan)
+    for sheet in sheets(results):
+        console.print(_table(sheet))
+    console.print(_REMARKS, highlight=False)
+    for name, reason in results.failures.items():
+        console.print(f"Failed: {name}: {reason.splitlines()[0]}", style="yellow", highlight=False, markup=False)
+    with reported():
+        for path in _written(results, output, sweep):
+            console.print(f"Wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    if not results.points:
+        raise typer.Exit(1)
+
+
+def _plan(
+    units: list[str] | None, formats: list[str] | None, liberties: list[Path] | None, fpgas: list[str] | None,
+    place: bool, sweep: bool, timeout: float,
+) -> Plan:  # fmt: skip
+    for unit in units or ():
+        if unit not in rtl.UNITS or not rtl.UNITS[unit].elementwise:
+            known = ", ".join(name for name, kind in rtl.UNITS.items() if kind.elementwise)
+            raise ConfigError(f"--unit must be one of {known}, got {unit!r}")
+    for format in formats or ():
+        try:
+            rtl.Format.named(format)
+        except ValueError as error:
+            raise ConfigError(f"--format: {error}") from error
+    if missing := [path for path in liberties or () if not path.is_file()]:
+        raise ConfigError(f"--liberty: no file {missing[0]}")
+    named = {library_name(path): path for path in liberties or ()}
+    if len(named) < len(liberties or ()):
+        raise ConfigError("--liberty: two files have the same name")
+    if place and "ecp5" not in (fpgas or ()):
+        raise ConfigError("--place goes with --fpga ecp5")
+    if place and not can_place():
+        raise ConfigError(f"--place: {NO_PLACEMENT}")
+    families = tuple(family for family in get_args(Family) if family in (fpgas or ()))
+    if stray := [name for name in fpgas or () if name not in families]:
+        raise ConfigError(f"--fpga must be one of {', '.join(FAMILIES)}, got {stray[0]!r}")
+    return Plan(
+        tuple(units or UNITS), tuple(formats or FORMATS), families, named, SWEEP if sweep else (), place, timeout
+    )
+
+
+def _measured(console: Console, plan: Plan) -> Results:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("", total=len(jobs(plan)))
+
+            def hear(job: Job) -> None:
+                progress.update(task, description=str(job), completed=done[0])
+                done[0] += 1
+
+            done = [0]
+            results = measure(plan, hear)
+    except ImportError as error:
+        raise ConfigError(str(error)) from error
+    except ValueError as error:
+        raise ConfigError(f"--unit, --format: {error}") from error
+    results.about["command"] = shlex.join(["mulfree", *(Path(word).name for word in sys.argv[1:])])
+    return results
+
+
+def _table(sheet: Sheet) -> Table:
+    table = titled(sheet.title, *sheet.columns, words=2)
+    for row in sheet.rows:
+        table.add_row(*row)
+    return table
+
+
+_REMARKS = (
+    "Gates and libraries: combinational units, the best of several recipes; FPGAs: between registers, one recipe.\n"
+    "The paper's figures are estimates (Table 4, Appendix B; bfloat16 as float16). Not measured: energy, wires.\n"
+    "A better generator of multipliers than Yosys' would bring the IEEE units nearer to PAM."
+)
+
+
+def _written(results: Results, folder: Path | None, sweep: bool) -> list[Path]:
+    if folder is None:
+        return []
+    paths = [folder / f"{NAME}.json", folder / f"{NAME}.md"]
+    write_json(paths[0], results.to_data())
+    write_text(paths[1], markdown(results))
+    if sweep:
+        paths.append(folder / f"{NAME}.png")
+        with writing(paths[2]):
+            save_sweep(paths[2], results)
+    return paths
