@@ -39,6 +39,13 @@ def test_all_pairs_of_bfloat16(name: str, operation: str) -> None:
             raise AssertionError(f"{name} {a[at]:#x}, {b[at]:#x}: got {found[at]:#x}, expected {words[at]:#x}")
 
 
+@pytest.mark.parametrize("name", ["exp2", "log2"])
+def test_all_words_of_bfloat16(name: str) -> None:
+    words = np.arange(WORDS, dtype=np.uint16)
+    expected = getattr(MF, name)(_tensor(words)).view(torch.int16).numpy().view(np.uint16)
+    assert np.array_equal(Compiled(unit(name, BFLOAT16, registers=False))(words), expected)
+
+
 def _sum(a: NDArray[np.uint16], b: NDArray[np.uint16]) -> torch.Tensor:
     """IEEE sums of flushed operands in float32, exact enough to be rounded again; flushed, with one NaN."""
     wide = [np.where(word & 0x7F80, word, word & 0x8000).astype(np.uint32) << 16 for word in (a, b)]

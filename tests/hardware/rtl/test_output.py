@@ -80,12 +80,11 @@ def test_errors(arguments: tuple[str, ...], reason: str) -> None:
 
 @needs_yosys
 def test_yosys_is_ended_with_its_children(tmp_path: Path) -> None:
-    started = time.monotonic()
     mark = tmp_path / "alive"
-    with pytest.raises(YosysError, match="longer than 1 s"):
-        yosys.run([f"exec -- sleep 4; touch {mark}"], 1)
-    assert time.monotonic() - started < 3.5
-    time.sleep(max(0, 4.5 - (time.monotonic() - started)))
+    started = time.monotonic()
+    with pytest.raises(YosysError, match=r"longer than 0\.7 s"):
+        yosys.run([f"exec -- sleep 2; touch {mark}"], 0.7)
+    time.sleep(max(0, 3 - (time.monotonic() - started)))
     assert not mark.exists()
 
 
