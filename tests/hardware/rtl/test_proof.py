@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("amaranth", reason="Amaranth is not installed: pip install 'mulfree[hdl]'")
 
-from mulfree.hardware.rtl import BFLOAT16, FLOAT32, NAMED, Format, yosys
+from mulfree.hardware.rtl import BFLOAT16, FLOAT32, NAMED, Format, verilog, yosys
 from mulfree.hardware.rtl.proof import OPERATIONS, netlist, prove, prove_netlist
 from mulfree.hardware.rtl.vectors import evaluator
 from tests.command_line import message
@@ -41,6 +42,13 @@ def test_small_sums_equal_the_specification() -> None:
 def test_other_widths(format: Format) -> None:
     for name in ("pam", "pad", "log2", *(["exp2"] if format.exponent_bits < 8 else [])):
         assert prove(name, format, seconds=60).proved
+
+
+@pytest.mark.parametrize("name", ["pam", "log2"])
+def test_written_verilog_equals_the_specification(name: str, tmp_path: Path) -> None:
+    (tmp_path / "unit.v").write_text(verilog(name, BFLOAT16, registers=False))
+    yosys.run(["read_verilog unit.v", f"rename {name}_bfloat16 unit", "proc", "write_rtlil unit.il"], 60, tmp_path)
+    assert prove_netlist((tmp_path / "unit.il").read_text(), name, BFLOAT16, seconds=60).proved
 
 
 def _mutants(text: str) -> list[str]:

@@ -31,17 +31,17 @@ def _operand(format: Format, *shape: int) -> Tensor:
 
 
 def _dot(format: Format, a: Tensor, b: Tensor, lanes: int, **options: float) -> list[int]:
-    """One dot product after the other, without a pause."""
+    """One dot product after the other, with a pause after every second one."""
     cycles = []
-    for left, right in zip(a, b, strict=True):
+    for index, (left, right) in enumerate(zip(a, b, strict=True)):
         missing = -len(left) % lanes
         words = [_words(operand) + [0] * missing for operand in (left, right)]
         for start in range(0, len(words[0]), lanes):
             group = {f"{name}_{lane}": words[i][start + lane] for i, name in enumerate("ab") for lane in range(lanes)}
             ends = {"first": int(start == 0), "last": int(start + lanes >= len(words[0]))}
             cycles.append({**group, **ends, "valid": 1})
-        cycles.append({"valid": 0})
-    found = clocked(unit("pam_dot", format, lanes=lanes, **options), [*cycles, {}, {}], ["y", "done"])
+        cycles += [{"valid": 0}] * (index % 2)
+    found = clocked(unit("pam_dot", format, lanes=lanes, **options), [*cycles, {"valid": 0}, {}], ["y", "done"])
     return [words["y"] for words in found if words["done"]]
 
 

@@ -5,6 +5,8 @@ Importing this package imports no Amaranth; building a unit does (``pip install 
 
 from mulfree.hardware.rtl.catalog import DEFAULTS, UNITS, Unit, unit
 from mulfree.hardware.rtl.output import rtlil, verilog
+from mulfree.hardware.rtl.proof import Proof, prove
+from mulfree.hardware.rtl.vectors import Vectors, golden_vectors
 from mulfree.hardware.rtl.words import BFLOAT16, FLOAT16, FLOAT32, NAMED, Format
 
 __all__ = [
@@ -15,7 +17,11 @@ __all__ = [
     "NAMED",
     "UNITS",
     "Format",
+    "Proof",
     "Unit",
+    "Vectors",
+    "golden_vectors",
+    "prove",
     "rtlil",
     "unit",
     "verilog",

@@ -1,4 +1,4 @@
-"""Running Yosys: a program on the path or the Python package pyosys, always in a process of its own, always timed."""
+"""Running Yosys: the Python package pyosys or a program on the path, always in a process of its own, always timed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-MISSING = "Yosys is not installed; neither yosys is on the path nor pyosys a package: pip install 'mulfree[hdl]'"
+MISSING = "Yosys is not installed; neither is pyosys a package nor yosys on the path: pip install 'mulfree[hdl]'"
 _DONE = "mulfree: every command ran"
 # pyosys runs one command a call; the last line shows that it came to the end, whatever the exit code is.
 _RUNNER = """
@@ -32,11 +32,10 @@ def available() -> bool:
 
 
 def _program() -> list[str] | None:
-    if program := shutil.which("yosys"):
-        return [program, "-s"]
     if importlib.util.find_spec("pyosys"):
         return [sys.executable, "-c", _RUNNER]
-    return None
+    program = shutil.which("yosys")
+    return [program, "-s"] if program else None
 
 
 def run(commands: list[str], seconds: float, folder: Path | None = None) -> str:
