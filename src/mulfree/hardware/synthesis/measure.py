@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from mulfree.hardware import rtl
 from mulfree.hardware.rtl.yosys import YosysError
 from mulfree.hardware.synthesis import flows
 from mulfree.hardware.synthesis.parse import SynthesisError
@@ -60,7 +61,7 @@ class Job:
 def jobs(plan: Plan) -> list[Job]:
     """All syntheses of a plan, those of gates first."""
     found = [job for format in plan.formats for unit in plan.units for job in _mapped(plan, unit, format)]
-    swept = [f"E8M{width}" for width in plan.widths]
+    swept = [str(rtl.Format(8, width)) for width in plan.widths]
     found += [job for format in swept for unit in ("pam", "ieee_multiplier") for job in _mapped(plan, unit, format)]
     found += [job for format in plan.formats for unit in plan.units for job in _programmed(plan, unit, format)]
     return list({str(job): job for job in found}.values())
