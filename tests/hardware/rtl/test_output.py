@@ -48,8 +48,9 @@ def test_verilog_and_rtlil(tmp_path: Path) -> None:
     assert text.startswith("// pam_bfloat16: PAM")
     assert "// Written by mulfree " in text
     assert "// Format bfloat16: 1 sign, 8 exponent, 7 mantissa bits; ONE = 0x3f80, MIN = 0x80," in text
-    assert "// Result: mul(a, b): mag(a) + mag(b) - ONE, clamped." in text
-    assert "Denormals of the format count as zero" in text
+    assert "// Result: mul(a, b): mag(a) + mag(b) - ONE, zero if below MIN, infinity from INF on." in text
+    assert "// Special operands: NaN * any, inf * 0: NAN; inf * x" in text
+    assert "// Denormals of the format count as the zero of their sign" in text
     assert "module pam_bfloat16(" in text
     assert text.count("endmodule") == 1
     message("rtl", "pam_mac", "--format", "E8M4", "--alpha", "1.04", "-o", str(rtlil), code=0)

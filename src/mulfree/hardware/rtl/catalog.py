@@ -19,7 +19,7 @@ MISSING = "Amaranth is not installed; the hardware units need it: pip install 'm
 
 @dataclass(frozen=True)
 class Unit:
-    """A kind of unit.
+    """A kind of unit: what it is, what it computes, and what of special operands (numbers x are finite, not zero).
 
     ``sums``: it adds in float32, so its operands' format must be within float32. ``elementwise``: it is combinational
     between an input and an output register. ``options``: which of alpha, lanes, rows and columns it has.
@@ -27,51 +27,109 @@ class Unit:
 
     summary: str
     semantics: str
+    special: str
     elementwise: bool = True
     sums: bool = False
     options: tuple[str, ...] = ()
 
 
-_SAME = "the same with the IEEE product in place of PAM, for comparison"
+_PRODUCT = (
+    "NaN * any, inf * 0: NAN; inf * x, inf * inf: infinity; 0 * x, 0 * 0: zero; all but NAN with the xor of the signs"
+)
+_QUOTIENT = (
+    "any NaN, 0/0, inf/inf: NAN; x/0, inf/0, inf/x: infinity; 0/x, x/inf, 0/inf: zero; all but NAN with the xor of "
+    "the signs"
+)
+_SUM = "NaN + any, inf + -inf: NAN; inf + x, inf + inf: inf; -0 + -0: -0; other sums that are exactly zero: +0"
+_BOTH = f"{_PRODUCT}. {_SUM}"
+_MAC = "with enable: sum = add(clear ? +0 : sum, {}), one cycle after the operands are registered"
+_DOT = "products {}; chunks of 256 in ascending order, each from +0; chunk sums added in ascending order to +0"
+_TILE = "sum_out[j] = sum_in[j] + a[0] w[0][j] + a[1] w[1][j] + ..., added in this order in float32; products {}"
+_PAM, _IEEE = "mul(a, b)", "a * b, IEEE, rounded to float32"
 UNITS: dict[str, Unit] = {
-    "pam": Unit("PAM, the piecewise affine product", "mul(a, b): mag(a) + mag(b) - ONE, clamped"),
+    "pam": Unit(
+        "PAM, the piecewise affine product",
+        "mul(a, b): mag(a) + mag(b) - ONE, zero if below MIN, infinity from INF on",
+        _PRODUCT,
+    ),
     "pam_compensated": Unit(
         "PAM with compensation by alpha",
-        "mul(a, b) with c: mag(a) + mag(b) - ONE + bits(alpha) - ONE, clamped",
+        "mul(a, b) with c: mag(a) + mag(b) - ONE + (bits(alpha) - ONE), zero if below MIN, infinity from INF on",
+        _PRODUCT,
         options=("alpha",),
     ),
-    "pad": Unit("PAD, the piecewise affine quotient", "div(a, b): mag(a) - mag(b) + ONE, clamped"),
-    "exp2": Unit("paexp2, the power of two", "exp2(a): round_half_even(a * 2^M) + ONE, clamped"),
-    "log2": Unit("palog2, the logarithm", "log2(a): bits(a) - ONE with M fraction bits, rounded half-even"),
+    "pad": Unit(
+        "PAD, the piecewise affine quotient",
+        "div(a, b): mag(a) - mag(b) + ONE, zero if below MIN, infinity from INF on",
+        _QUOTIENT,
+    ),
+    "exp2": Unit(
+        "paexp2, the power of two",
+        "exp2(a): round_half_even(a * 2^M) + ONE, M mantissa bits, +0 if below MIN, infinity from INF on",
+        "NaN: NAN; inf: inf; -inf: +0; 0: 1",
+    ),
+    "log2": Unit(
+        "palog2, the logarithm",
+        "log2(a): bits(a) - ONE as a number with M fraction bits, M mantissa bits, rounded half-even",
+        "NaN, negative: NAN; 0, -0: -inf; inf: inf; 1: +0",
+    ),
     "ieee_multiplier": Unit(
-        "IEEE multiplier, for comparison", "a * b rounded half-even, then below the smallest normal flushed to zero"
+        "IEEE multiplier, for comparison",
+        "a * b rounded half-even, then below the smallest normal flushed to zero",
+        _PRODUCT,
     ),
-    "ieee_adder": Unit("IEEE adder", "add(a, b): a + b rounded half-even, below the smallest normal flushed to zero"),
+    "ieee_adder": Unit(
+        "IEEE adder", "add(a, b): a + b rounded half-even, below the smallest normal flushed to zero", _SUM
+    ),
     "pam_multiply_add": Unit(
-        "float32 c plus a PAM product", "y = add(c, mul(a, b)), c and y in float32", sums=True, options=("alpha",)
+        "float32 c plus a PAM product",
+        "y = add(c, mul(a, b)), c and y in float32",
+        _BOTH,
+        sums=True,
+        options=("alpha",),
     ),
-    "ieee_multiply_add": Unit("float32 c plus an IEEE product", f"y = add(c, a * b): {_SAME}", sums=True),
+    "ieee_multiply_add": Unit(
+        "float32 c plus an IEEE product", f"y = add(c, {_IEEE}), c and y in float32", _BOTH, sums=True
+    ),
     "pam_mac": Unit(
         "multiply-accumulate: PAM products, a float32 sum",
-        "with enable: sum = add(clear ? +0 : sum, mul(a, b)), one cycle after the operands are registered",
-        elementwise=False, sums=True, options=("alpha",),
+        _MAC.format(_PAM),
+        _BOTH,
+        elementwise=False,
+        sums=True,
+        options=("alpha",),
     ),
-    "ieee_mac": Unit("multiply-accumulate: IEEE products, a float32 sum", _SAME, elementwise=False, sums=True),
+    "ieee_mac": Unit(
+        "multiply-accumulate: IEEE products, a float32 sum", _MAC.format(_IEEE), _BOTH, elementwise=False, sums=True
+    ),
     "pam_dot": Unit(
         "dot product in the law's order, several products a cycle",
-        "chunks of 256 products in ascending order, each from +0; chunk sums added in ascending order to +0",
-        elementwise=False, sums=True, options=("lanes", "alpha"),
+        _DOT.format(_PAM),
+        _BOTH,
+        elementwise=False,
+        sums=True,
+        options=("lanes", "alpha"),
     ),
-    "ieee_dot": Unit("dot product of IEEE products", _SAME, elementwise=False, sums=True, options=("lanes",)),
+    "ieee_dot": Unit(
+        "dot product of IEEE products", _DOT.format(_IEEE), _BOTH, elementwise=False, sums=True, options=("lanes",)
+    ),
     "pam_tile": Unit(
         "weight-stationary systolic tile",
-        "sum_out[j] = sum_in[j] + a[0] w[0][j] + a[1] w[1][j] + ..., added in this order in float32",
-        elementwise=False, sums=True, options=("rows", "columns", "alpha"),
+        _TILE.format(_PAM),
+        _BOTH,
+        elementwise=False,
+        sums=True,
+        options=("rows", "columns", "alpha"),
     ),
     "ieee_tile": Unit(
-        "systolic tile of IEEE products", _SAME, elementwise=False, sums=True, options=("rows", "columns")
+        "systolic tile of IEEE products",
+        _TILE.format(_IEEE),
+        _BOTH,
+        elementwise=False,
+        sums=True,
+        options=("rows", "columns"),
     ),
-}  # fmt: skip
+}
 """Every kind of unit by its name."""
 
 DEFAULTS: dict[str, Any] = {"alpha": 1.0, "lanes": 4, "rows": 4, "columns": 4}

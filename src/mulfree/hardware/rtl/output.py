@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from mulfree.hardware.rtl import yosys
@@ -62,7 +63,9 @@ def _header(comment: str, name: str, format: Format, registers: bool, options: d
         f" ONE = {format.one:#x}, MIN = {format.step:#x}, INF = {format.inf:#x}, NAN = {format.nan:#x}.",
         f"Result: {kind.semantics}.",
         *([f"Options: {', '.join(f'{option} = {value}' for option, value in values.items())}."] if values else []),
-        "Denormals of the format count as zero, in operands and results; special values as in docs/spec.md.",
+        f"Special operands: {kind.special}. mag() is a word without its sign.",
+        "Denormals of the format count as the zero of their sign, in operands and results.",
         *([f"Timing: {frame}."] if kind.elementwise else []),
     ]
-    return "".join(f"{comment} {line}\n" for line in lines) + "\n"
+    wrapped = (part for line in lines for part in wrap(line, 116, subsequent_indent="  "))
+    return "".join(f"{comment} {line}\n" for line in wrapped) + "\n"
