@@ -67,4 +67,4 @@ def verify(work: Work, backend: Backend, device: torch.device, law: Backend) -> 
 
 def rows_of(count: int, most: int) -> Tensor:
     """Numbers of at most ``most`` rows, spread over all, both ends included."""
-    return torch.linspace(0, count - 1, min(count, most)).long()
+    return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).long()

@@ -15,7 +15,7 @@ const StepKernels& kernels() { return *current().steps; }
 std::int32_t word(const Words& words, std::size_t k) { return static_cast<std::int32_t>(words.at(k)); }
 
 void sgd(Address param, Address grad, Address buffer, std::int64_t n, const Words& w, bool nesterov, int threads) {
-  kernels().sgd(sink(param), source(grad), sink(buffer), n, {word(w, 0), word(w, 1), word(w, 2), word(w, 3), nesterov},
+  kernels().sgd(sink(param), source(grad), sink(buffer), n, {word(w, 0), word(w, 1), word(w, 2), word(w, 3)}, nesterov,
                 threads);
 }
 

@@ -3,28 +3,14 @@
 #pragma once
 #include <cstdint>
 
+#include "step_scalars.hpp"
+
 namespace mulfree {
-
-struct SGDScalars {
-  std::int32_t lr, momentum, rest, weight_decay;
-  bool nesterov;
-};
-
-struct AdamScalars {
-  std::int32_t lr, beta1, beta2, eps, decay, correction1, correction2, weight_decay;
-};
-
-struct RMSpropScalars {
-  std::int32_t lr, alpha, eps, weight_decay, momentum;
-};
-
-struct LionScalars {
-  std::int32_t lr, beta1, beta2, decay;
-};
 
 struct StepKernels {
   // No buffer: no momentum.
-  void (*sgd)(float* param, const float* grad, float* buffer, std::int64_t n, SGDScalars scalars, int threads);
+  void (*sgd)(float* param, const float* grad, float* buffer, std::int64_t n, SGDScalars scalars,
+              bool nesterov, int threads);
   // No max_exp_avg_sq: no amsgrad.
   void (*adam)(float* param, const float* grad, float* exp_avg, float* exp_avg_sq, float* max_exp_avg_sq,
                std::int64_t n, AdamScalars scalars, int threads);

@@ -12,6 +12,11 @@ struct Smoothing {
   Int of_class() const { return Int(static_cast<std::int32_t>(by_class)); }
 };
 
+// The entry of a target; NaN where it is no class, which callers may not have been able to check.
+inline Int fetch_target(const std::int32_t* own, std::int64_t target, std::int64_t n) {
+  return static_cast<std::uint64_t>(target) < static_cast<std::uint64_t>(n) ? fetch(own + target) : Int(kNan);
+}
+
 // The total of log p over the classes.
 template <class X>
 inline Int total_of_logs(std::int64_t n, const X& x, Int level) {
@@ -38,7 +43,7 @@ MF_KERNEL(cross_entropy, CrossEntropyArgs, kRowThreads) {
     const std::int64_t target = args.target[row];
     if (target == smoothing.ignore_index) return keep(args.out + row, Int{});
     const Int level = level_of(shift, whole);
-    Int loss = negate(subtract(fetch(own + target), level));
+    Int loss = negate(subtract(fetch_target(own, target, n), level));
     if (smoothing.smooth) {
       const Int total = negate(total_of_logs(n, x, level));
       loss = add(mul(loss, smoothing.of_target()), mul(total, smoothing.of_class()));
@@ -67,7 +72,7 @@ inline LogGrads smooth_grads(const CrossEntropyGradArgs& args, const std::int32_
   const auto x = read<Far>(own, args.n);
   const Int largest = is_held(shift) ? find_shift<Far>(args.n, x).largest : Int{};
   const Int level = level_of(Shift{shift, largest, false}, whole), total = total_of_logs(args.n, x, level);
-  const Int log_of_target = subtract(fetch(own + target), level);
+  const Int log_of_target = subtract(fetch_target(own, target, args.n), level);
   const Int d_other = negate(d_mul<exact>(grad, negate(total), args.smoothing.of_class()));
   const Int d_own = negate(d_mul<exact>(grad, negate(log_of_target), args.smoothing.of_target()));
   return {add(d_other, d_own), d_other};

@@ -33,7 +33,8 @@ struct Problem {
   Divider batch_sizes[kAxes];  // the last one first
   std::int64_t batch_strides[kOperands][kAxes + 1];
   std::int64_t drop, offset;
-  std::int64_t panels;         // of the left operand; those of the right one follow
+  Divider panels;              // of the left operand; those of the right one follow
+  std::int64_t column_panels;
   std::int32_t* spans;         // batch x panel x chunk x 4 words
   float* workspace;            // chunk x row x column of sums, if split
 };

@@ -35,6 +35,12 @@ struct Side {
 using RowSide = Side<kRows, kThreadRows>;
 using ColumnSide = Side<kColumns, kThreadColumns>;
 
+// Slices of both operands; the signs are those of the clamped way.
+struct Stage {
+  Slices<kTileRows> left, left_signs;
+  Slices<kTileColumns> right, right_signs;
+};
+
 struct Tile {
   std::int64_t row, column;  // its first
   int thread_row, thread_column;
@@ -58,14 +64,13 @@ struct Tile {
 
   // The terms of one depth.
   template <Way way>
-  void add_terms(const Slices<kTileRows>& left, const Slices<kTileRows>& left_signs, const Slices<kTileColumns>& right,
-                 const Slices<kTileColumns>& right_signs, int buffer, int step, const Offset& offset) {
+  void add_terms(const Stage& stage, int buffer, int step, const Offset& offset) {
     std::int32_t a[kRows], b[kColumns], a_signs[kRows] = {}, b_signs[kColumns] = {};
-    RowSide::read(a, left.words[buffer][step], thread_row);
-    ColumnSide::read(b, right.words[buffer][step], thread_column);
+    RowSide::read(a, stage.left.words[buffer][step], thread_row);
+    ColumnSide::read(b, stage.right.words[buffer][step], thread_column);
     if constexpr (way == Way::clamped) {
-      RowSide::read(a_signs, left_signs.words[buffer][step], thread_row);
-      ColumnSide::read(b_signs, right_signs.words[buffer][step], thread_column);
+      RowSide::read(a_signs, stage.left_signs.words[buffer][step], thread_row);
+      ColumnSide::read(b_signs, stage.right_signs.words[buffer][step], thread_column);
     }
     MF_UNROLL
     for (int i = 0; i < kRows; ++i)
@@ -77,16 +82,37 @@ struct Tile {
 
 // The terms of a slice; whole ones are unrolled.
 template <Way way>
-inline void add_slice(Tile& tile, const Slices<kTileRows>& left, const Slices<kTileRows>& left_signs,
-                      const Slices<kTileColumns>& right, const Slices<kTileColumns>& right_signs, int buffer, int steps,
-                      const Offset& offset) {
-  if (steps >= kSlice) {
+inline void add_slice(Tile& tile, const Stage& stage, int buffer, int steps, const Offset& offset) {
+  if (steps >= kSlice && way != Way::general) {
     MF_UNROLL
-    for (int step = 0; step < kSlice; ++step)
-      tile.add_terms<way>(left, left_signs, right, right_signs, buffer, step, offset);
+    for (int step = 0; step < kSlice; ++step) tile.add_terms<way>(stage, buffer, step, offset);
   } else {
-    for (int step = 0; step < steps; ++step)
-      tile.add_terms<way>(left, left_signs, right, right_signs, buffer, step, offset);
+    MF_ROLLED
+    for (int step = 0; step < kSlice && step < steps; ++step) tile.add_terms<way>(stage, buffer, step, offset);
+  }
+}
+
+inline void add_slice(Tile& tile, const Stage& stage, Way way, int buffer, int steps, const Offset& offset) {
+  if (way == Way::fast) add_slice<Way::fast>(tile, stage, buffer, steps, offset);
+  else if (!kSlopes && way == Way::clamped) add_slice<Way::clamped>(tile, stage, buffer, steps, offset);
+  else add_slice<Way::general>(tile, stage, buffer, steps, offset);
+}
+
+// The terms of a chunk: while a slice is used the next one is fetched.
+inline void add_chunk(Tile& tile, Stage& stage, LeftLoader& lefts, RightLoader& rights, const Code& code, int depth,
+                      const Offset& offset) {
+  const int slices = (depth + kSlice - 1) / kSlice;
+  for (int slice = 0; slice <= slices; ++slice) {
+    if (slice < slices) {
+      lefts.fetch(slice);
+      rights.fetch(slice);
+    }
+    if (slice > 0) add_slice(tile, stage, code.way, (slice - 1) % 2, depth - (slice - 1) * kSlice, offset);
+    if (slice < slices) {
+      lefts.store(stage.left, stage.left_signs, slice % 2, code.way, code.left_addend, code.left_zero);
+      rights.store(stage.right, stage.right_signs, slice % 2, code.way, 0, code.right_zero);
+    }
+    __syncthreads();
   }
 }
 
@@ -157,22 +183,33 @@ inline void finish_chunk(const Problem& args, const Tile& tile, const Code& code
   }
 }
 
-constexpr int kMostShared = 48 * 1024;  // of a block, without asking the driver for more
-static_assert(2 * sizeof(Slices<kTileRows>) + 2 * sizeof(Slices<kTileColumns>) + sizeof(LeftLoader::Tables) +
-                  sizeof(RightLoader::Tables) <= kMostShared);
+// The ways of a chunk, by the spans of both panels.
+inline Code code_of(const Problem& args, std::int64_t batch, std::int64_t row_panel, std::int64_t column_panel,
+                    std::int64_t chunk, bool numbers) {
+  const std::int64_t chunks = chunks_of(args), first = batch * (args.panels.divisor + args.column_panels);
+  const Survey* spans = reinterpret_cast<const Survey*>(args.spans);
+  const Span left = spans[(first + row_panel) * chunks + chunk].span();
+  const Span right = spans[(first + args.panels.divisor + column_panel) * chunks + chunk].span();
+  return choose_way(left, right, args.offset, numbers);
+}
 
-// Panels of rows on x, of columns on y, batches on z, or chunks if the depth is split.
+constexpr int kMostShared = 48 * 1024;  // of a block, without asking the driver for more
+static_assert(sizeof(Stage) + sizeof(LeftLoader::Tables) + sizeof(RightLoader::Tables) <= kMostShared);
+
+// Tiles on x, those of one panel of columns side by side; batches on z, or chunks if the depth is split.
 MF_KERNEL(product, Problem, kThreads) {
-  MF_SHARED Slices<kTileRows> left, left_signs;
-  MF_SHARED Slices<kTileColumns> right, right_signs;
+  MF_SHARED Stage stage;
   MF_SHARED typename LeftLoader::Tables left_tables;
   MF_SHARED typename RightLoader::Tables right_tables;
   const int thread = static_cast<int>(threadIdx.x), drop = static_cast<int>(args.drop);
   const Offset offset(static_cast<std::int32_t>(args.offset));
-  const std::int64_t chunks = chunks_of(args), all_panels = args.panels + gridDim.y;
+  const std::int64_t chunks = chunks_of(args);
+  const std::int64_t first = kSplit ? blockIdx.z : 0, stop = kSplit ? first + 1 : chunks;
+  std::int64_t column_panel = blockIdx.x;
+  const std::int64_t row_panel = args.panels.divide(&column_panel);
   Tile tile;
-  tile.row = std::int64_t{blockIdx.x} * kTileRows;
-  tile.column = std::int64_t{blockIdx.y} * kTileColumns;
+  tile.row = row_panel * kTileRows;
+  tile.column = column_panel * kTileColumns;
   tile.thread_row = thread / kThreadColumns;
   tile.thread_column = thread % kThreadColumns;
 
@@ -186,45 +223,18 @@ MF_KERNEL(product, Problem, kThreads) {
     const std::int64_t point_start = args.point.start + batch_start(args, batch, kPoint);
     numbers = !__syncthreads_or(load_points(args, tile, point_start, false));
 #endif
-    const std::int64_t first = kSplit ? blockIdx.z : 0, stop = kSplit ? first + 1 : chunks;
     for (std::int64_t chunk = first; chunk < stop; ++chunk) {
-      const std::int64_t k = chunk * kDotChunk;
-      const int depth = static_cast<int>(least(kDotChunk, args.depth - k));
-      const Survey* spans = reinterpret_cast<const Survey*>(args.spans) + batch * all_panels * chunks + chunk;
-      const Span left_span = spans[blockIdx.x * chunks].span();
-      const Span right_span = spans[(args.panels + blockIdx.y) * chunks].span();
-      const Code code = choose_way(left_span, right_span, args.offset, numbers);
+      const int depth = static_cast<int>(least(kDotChunk, args.depth - chunk * kDotChunk));
+      const Code code = code_of(args, batch, row_panel, column_panel, chunk, numbers);
       tile.clear();
       if (code.way != Way::empty) {
-        lefts.start_chunk(k, depth);
-        rights.start_chunk(k, depth);
+        lefts.start_chunk(chunk * kDotChunk, depth);
+        rights.start_chunk(chunk * kDotChunk, depth);
         if constexpr (MF_LEFT_PATCHES || MF_RIGHT_PATCHES) __syncthreads();
 #if MF_SLOPES
         if (code.way == Way::general) load_points(args, tile, point_start, true);
 #endif
-        const int slices = (depth + kSlice - 1) / kSlice;
-        for (int slice = 0; slice <= slices; ++slice) {
-          if (slice < slices) {
-            lefts.fetch(slice);
-            rights.fetch(slice);
-          }
-          if (slice > 0) {
-            const int buffer = (slice - 1) % 2, steps = depth - (slice - 1) * kSlice;
-            if (code.way == Way::fast) {
-              add_slice<Way::fast>(tile, left, left_signs, right, right_signs, buffer, steps, offset);
-            } else if (!kSlopes && code.way == Way::clamped) {
-              add_slice<Way::clamped>(tile, left, left_signs, right, right_signs, buffer, steps, offset);
-            } else {
-              for (int step = 0; step < kSlice && step < steps; ++step)
-                tile.add_terms<Way::general>(left, left_signs, right, right_signs, buffer, step, offset);
-            }
-          }
-          if (slice < slices) {
-            lefts.store(left, left_signs, slice % 2, code.way, code.left_addend, code.left_zero);
-            rights.store(right, right_signs, slice % 2, code.way, 0, code.right_zero);
-          }
-          __syncthreads();
-        }
+        add_chunk(tile, stage, lefts, rights, code, depth, offset);
 #if MF_SLOPES
         if (code.way == Way::general && numbers) load_points(args, tile, point_start, false);
 #endif

@@ -54,8 +54,8 @@ MF_KERNEL(survey, Problem, kSurveyThreads) {
     for (std::int64_t chunk = blockIdx.y; chunk < chunks; chunk += gridDim.y) {
       const std::int64_t k = chunk * kDotChunk;
       const int depth = static_cast<int>(least(kDotChunk, args.depth - k));
-      const Survey seen = panel < args.panels ? look_left(args, batch, panel, k, depth)
-                                              : look_right(args, batch, panel - args.panels, k, depth);
+      const Survey seen = panel < args.panels.divisor ? look_left(args, batch, panel, k, depth)
+                                              : look_right(args, batch, panel - args.panels.divisor, k, depth);
       // All as minima.
       const std::int32_t found[4] = {least_of_warp(seen.low), least_of_warp(-seen.high), least_of_warp(-seen.zero),
                                      least_of_warp(-seen.special)};

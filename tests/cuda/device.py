@@ -38,15 +38,19 @@ class OnDevice:
         return call
 
 
+_ALIGNED = 4  # elements of 16 bytes, which kernels read at once
+
+
 def _to_device(x: Any) -> Any:
-    """With the strides of ``x``, broadcast ones included."""
+    """With the strides of ``x``, broadcast ones included, and its distance from an aligned address."""
     if not isinstance(x, Tensor):
         return x
-    if x.numel() == 0 or x.is_contiguous():
+    if x.numel() == 0:
         return x.cuda()
     extent = 1 + sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True))
-    memory = x.as_strided((extent,), (1,), x.storage_offset()).cuda()
-    return memory.as_strided(x.shape, x.stride())
+    start = x.storage_offset() % _ALIGNED
+    memory = x.as_strided((start + extent,), (1,), x.storage_offset() - start).cuda()
+    return memory.as_strided(x.shape, x.stride(), start)
 
 
 def _back(found: Any) -> Any:

@@ -11,8 +11,11 @@ import mulfree as mf
 import mulfree.functional as MF
 from mulfree.backends.cuda.elementwise import _collapsed, program
 from mulfree.backends.cuda.kernels import Launch, divider
-from mulfree.backends.cuda.plans import SLOPE_TILES, TILES, choose_tiles
+from mulfree.backends.cuda.plans import SLOPE_TILES, TILES, choose_tiles, plan
 from mulfree.backends.cuda.problems import Problem, Source, Walk
+from mulfree.backends.select import named
+from mulfree.numerics.convolution import Window
+from tests.cuda.emulator import COMPILER, emulated_backend
 
 
 def test_division_by_multiplication() -> None:
@@ -80,3 +83,46 @@ def test_a_backend_refuses_tensors_of_another_device() -> None:
 def test_the_names_of_backends() -> None:
     with pytest.raises(ValueError, match="reference, cpu, cuda"), mf.backend("gpu"):
         pass
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.skipif(COMPILER is None, reason="the emulation of CUDA needs a C++ compiler")
+@pytest.mark.parametrize("shape", [(2, 3, 5), (3, 600, 4)], ids=str)
+def test_results_are_float32_whatever_the_default_is(dtype: torch.dtype, shape: tuple[int, int, int]) -> None:
+    backend, cpu = emulated_backend(), named("reference")
+    m, k, n = shape
+    a, b = torch.randn(m, k), torch.randn(k, n)
+    image, weight, window = torch.randn(1, 2, 5), torch.randn(3, 2, 3), Window((1,), (0,), (1,), 1)
+    grad = torch.randn(1, 3, 3)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        pairs = [
+            (one.matmul(a, b), one.convolve(image, weight, None, window, (3,)), one.sum(a, (0,)), one.softmax(a)[0],
+             one.convolve_transposed(grad, weight, None, window, (5,)), one.convolve_weight(grad, image, window, (3,)))
+            for one in (backend, cpu)
+        ]  # fmt: skip
+    finally:
+        torch.set_default_dtype(before)
+    for mine, expected in zip(*pairs, strict=True):
+        assert mine.dtype is torch.float32
+        assert torch.equal(mine, expected)
+
+
+def test_products_may_be_wider_than_a_grid() -> None:
+    wide = plan(_problem(1, 1 << 26), 132)
+    assert wide.product_blocks[0] == (1 << 26) // 128
+    assert wide.product_blocks[1:] == (1, 1)
+
+
+@pytest.mark.native
+@pytest.mark.skipif(COMPILER is None, reason="the emulation of CUDA needs a C++ compiler")
+def test_a_target_that_is_no_class_is_not_read() -> None:
+    """While a graph is captured targets cannot be checked."""
+    x, target = torch.randn(3, 4), torch.tensor([1, 1 << 40, -7])
+    for smoothing in (0.0, 0.1):
+        loss, stats = emulated_backend().cross_entropy(x, target, -100, smoothing)
+        assert loss.isnan().tolist() == [False, True, True]
+        grad = emulated_backend().cross_entropy_grad(torch.ones(3), x, target, stats, -100, smoothing, True)
+        assert not grad[0].isnan().any()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 
+import torch
 from torch import Tensor
 
 from mulfree.backends.contract import Backend
@@ -27,7 +28,8 @@ def named(name: str) -> Backend:
 
     Raises:
         ValueError: unknown name.
-        ImportError: "cpu" where the native kernels were not built; "cuda" without the extra ``mulfree[cuda]``.
+        ImportError: "cpu" where the native kernels were not built; "cuda" without the extra ``mulfree[cuda]`` or where
+            the driver or the device is too old for it.
     """
     if name == "reference":
         from mulfree.backends.reference import ReferenceBackend
@@ -47,9 +49,11 @@ def _on_cuda(device: int | None) -> Backend:
     """The CUDA kernels on one device; None: on the current one."""
     from mulfree.backends.cuda.backend import CUDABackend
     from mulfree.backends.cuda.compiler import compiler_version
-    from mulfree.backends.cuda.launcher import CUDALauncher
+    from mulfree.backends.cuda.launcher import CUDALauncher, check_device
 
     compiler_version()
+    if torch.cuda.is_available():
+        check_device(device)
     return CUDABackend(CUDALauncher(device))
 
 

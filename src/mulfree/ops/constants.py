@@ -27,7 +27,15 @@ def host_only(function: _Function) -> _Function:
 
 def constant(number: float, device: torch.device) -> Tensor:
     """A float32 tensor without dimensions that holds ``number`` rounded to float32. Not to be changed."""
-    return _new(number, device) if watched() else _kept(number, device)
+    return _new(number, device) if watched() or capturing(device) else _kept(number, device)
+
+
+def capturing(device: torch.device) -> bool:
+    """A CUDA graph is being captured on the current stream of ``device``: nothing made now can be read or kept."""
+    if device.type != "cuda":
+        return False
+    with torch.cuda.device(device):
+        return torch.cuda.is_current_stream_capturing()
 
 
 def _new(number: float, device: torch.device) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import check_float
+from mulfree.ops.constants import capturing
 from mulfree.ops.registry import define
 
 
@@ -35,13 +36,13 @@ def check_targets(operation: str, x: Tensor, target: Tensor) -> torch.dtype:
 def count_targets(operation: str, target: Tensor, classes: int, ignore_index: int) -> Tensor:
     """Number of targets that are not ``ignore_index``, a float32 tensor without dimensions on their device.
 
-    While a CUDA graph is captured nothing can be read from the device: targets then are not checked, and rows with one
-    that is no class have no defined loss.
+    While a CUDA graph is captured nothing can be read from the device: targets then are not checked, and the loss of
+    one that is no class is NaN.
 
     Raises:
         IndexError: one of them is no class.
     """
-    if target.is_cuda and torch.cuda.is_current_stream_capturing():
+    if capturing(target.device):
         return (target != ignore_index).sum().to(torch.float32)
     count = for_tensor(target).count_targets(target, classes, ignore_index)
     if count < 0:
@@ -61,10 +62,11 @@ def _entries(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tens
 
 def _picked(x: Tensor, target: Tensor, ignore_index: int) -> Tensor:
     ignored = target == ignore_index
-    safe = target.masked_fill(ignored, 0).unsqueeze(1)
     if x.shape[1] == 0:  # no class at all: every target is ignored
         return x.new_zeros(x.shape[0])
-    return x.gather(1, safe).squeeze(1).masked_fill(ignored, 0.0)
+    wrong = (target < 0) | (target >= x.shape[1])
+    picked = x.gather(1, target.masked_fill(wrong, 0).unsqueeze(1)).squeeze(1)
+    return picked.masked_fill(wrong, float("nan")).masked_fill(ignored, 0.0)
 
 
 def _entries_fake(x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:

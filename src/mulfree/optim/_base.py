@@ -87,7 +87,12 @@ class PAOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step on every parameter that has a gradient; returns what ``closure`` returns, if given."""
+        """One step on every parameter that has a gradient; returns what ``closure`` returns, if given.
+
+        Raises:
+            RuntimeError: a CUDA graph is being captured; the number of the step would be part of it.
+        """
+        self._accelerator_graph_capture_health_check()
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -85,7 +85,7 @@ class CUDAConvolution:
         mantissa_bits: int = 23,
         offset: int = 0,
     ) -> Tensor:
-        result = torch.empty(x.shape[0], weight.shape[0], *size, device=x.device)
+        result = torch.empty(x.shape[0], weight.shape[0], *size, dtype=torch.float32, device=x.device)
         axes = sliding(window, x.shape[2:], weight.shape[2:], size)
         matrix = weight.float().contiguous()
         self._convolve(x, matrix, bias, window, axes, slope, result, mantissa_bits, offset)
@@ -104,7 +104,7 @@ class CUDAConvolution:
     ) -> Tensor:
         x, grouped = x.float(), weight.float()
         grouped = grouped.unflatten(0, (window.groups, weight.shape[0] // window.groups))
-        result = torch.empty(x.shape[0], window.groups * weight.shape[1], *size, device=x.device)
+        result = torch.empty(x.shape[0], window.groups * weight.shape[1], *size, dtype=torch.float32, device=x.device)
         for met in phases(window, x.shape[2:], weight.shape[2:], size):
             at = (slice(None), slice(None), *(phase.positions for phase in met))
             axes = [phase.axis for phase in met]
@@ -165,7 +165,7 @@ class CUDAConvolution:
         dense, x = dense.float(), x.float()
         ins, outs = x.shape[1] // groups, dense.shape[1] // groups
         lines = ins * prod(kernel)
-        result = torch.empty(dense.shape[1], ins, *kernel, device=x.device)
+        result = torch.empty(dense.shape[1], ins, *kernel, dtype=torch.float32, device=x.device)
         pixels = _pixels(dense)
         lefts, rights = outs * dense.stride(1), ins * x.stride(1)
         problem = Problem(

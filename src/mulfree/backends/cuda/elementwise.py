@@ -74,8 +74,8 @@ def elementwise(launcher: Launcher, name: str, operands: Sequence[Tensor], offse
     walks = _walks(tuple(shape), tuple(x.expand(shape).stride() for x in operands))
     if walks is None:
         return elementwise(launcher, name, [x.expand(shape).contiguous() for x in operands], offset)
-    arguments = packed([out.data_ptr(), *_addresses(operands), count, offset]) + walks
-    launcher.launch(Launch(program(name), "strided", blocks_for(count, launcher), THREADS, arguments))
+    fields = packed([out.data_ptr(), *_addresses(operands), count, offset]) + walks
+    launcher.launch(Launch(program(name), "strided", blocks_for(count, launcher), THREADS, fields))
     return out
 
 

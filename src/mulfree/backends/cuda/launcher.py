@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mulfree.backends.cuda.compiler import machine_code
+from mulfree.backends.cuda.compiler import compiler_version, machine_code
 from mulfree.backends.cuda.kernels import Launch, Program
 
 
@@ -17,6 +17,57 @@ from mulfree.backends.cuda.kernels import Launch, Program
 def _multiprocessors(device: int) -> int:
     count: int = torch.cuda.get_device_properties(device).multi_processor_count
     return count
+
+
+def _succeeded(driver: Any, status: Any, what: str) -> None:
+    if status != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"CUDA failed at {what}: {status}")
+
+
+@cache
+def _primary_context(device: int) -> Any:
+    """The context that torch uses on a device; it is never released."""
+    from cuda.bindings import driver
+
+    status, handle = driver.cuDeviceGet(device)
+    _succeeded(driver, status, f"finding device {device}")
+    status, context = driver.cuDevicePrimaryCtxRetain(handle)
+    _succeeded(driver, status, f"entering device {device}")
+    return context
+
+
+def _enter(driver: Any, device: int) -> None:
+    """Makes the device's context current in this thread: torch does so only once it has to, and a thread that it has
+    just started has none."""
+    context = _primary_context(device)
+    status, current = driver.cuCtxGetCurrent()
+    _succeeded(driver, status, "asking for the context")
+    if int(current) != int(context):
+        (status,) = driver.cuCtxSetCurrent(context)
+        _succeeded(driver, status, f"entering device {device}")
+
+
+def check_device(device: int | None) -> None:
+    """
+    Raises:
+        ImportError: the driver, or the device, is too old for the compiler that is installed.
+    """
+    from cuda.bindings import driver, nvrtc
+
+    status, version = driver.cuDriverGetVersion()
+    _succeeded(driver, status, "asking for the driver's version")
+    needed = compiler_version()
+    if version // 1000 < int(needed.partition(".")[0]):
+        raise ImportError(
+            f"the CUDA driver supports CUDA {version // 1000}, the compiler is of CUDA {needed}: "
+            f"install cuda-core[cu{version // 1000}]"
+        )
+    status, known = nvrtc.nvrtcGetSupportedArchs()
+    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        raise RuntimeError(f"NVRTC does not name its architectures: {status}")
+    major, minor = torch.cuda.get_device_capability(device)
+    if 10 * major + minor < min(known):
+        raise ImportError(f"NVRTC {needed} does not know devices of compute capability {major}.{minor}")
 
 
 class CUDALauncher:
@@ -47,6 +98,7 @@ class CUDALauncher:
     def _launch(self, launch: Launch) -> None:
         from cuda.bindings import driver
 
+        _enter(driver, torch.cuda.current_device())
         kernel = self._kernel(launch.program, launch.kernel)
         parameter = launch.parameter()
         address = (ctypes.c_void_p * 1)(ctypes.cast(ctypes.c_char_p(parameter), ctypes.c_void_p))
@@ -55,8 +107,7 @@ class CUDALauncher:
             driver.CUfunction(int(kernel)), *launch.blocks, launch.threads, 1, 1, 0, stream,
             ctypes.addressof(address), 0,
         )  # fmt: skip
-        if status != driver.CUresult.CUDA_SUCCESS:
-            raise RuntimeError(f"CUDA refuses to launch {launch.kernel} of {launch.program}: {status}")
+        _succeeded(driver, status, f"launching {launch.kernel} of {launch.program}")
 
     def _kernel(self, program: Program, name: str) -> Any:
         major, minor = torch.cuda.get_device_capability()
@@ -78,6 +129,5 @@ class CUDALauncher:
         from cuda.core import ObjectCode
 
         status, version = driver.cuDriverGetVersion()
-        if status != driver.CUresult.CUDA_SUCCESS:
-            raise RuntimeError(f"the CUDA driver does not tell its version: {status}")
+        _succeeded(driver, status, "asking for the driver's version")
         return ObjectCode.from_cubin(machine_code(program, arch, str(version)), name=str(program))

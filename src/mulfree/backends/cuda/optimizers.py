@@ -16,7 +16,7 @@ _ALIGNMENT = 16
 
 
 def _program(step: str) -> Program:
-    """That of ``step``, a struct of ``csrc/cuda/steps.cu``."""
+    """That of ``step``, a struct of ``csrc/law/step_formulas.hpp``."""
     return Program("steps.cu", (("MF_STEP", step),))
 
 
@@ -25,17 +25,17 @@ def _flag(value: bool) -> str:
 
 
 _SGD = {
-    (buffer, nesterov): _program(f"SGD<{_flag(buffer)},{_flag(nesterov)}>")
+    (buffer, nesterov): _program(f"SGDStep<{_flag(buffer)},{_flag(nesterov)}>")
     for buffer, nesterov in ((False, False), (True, False), (True, True))
 }
-_ADAM = {amsgrad: _program(f"Adam<{_flag(amsgrad)}>") for amsgrad in (False, True)}
+_ADAM = {amsgrad: _program(f"AdamStep<{_flag(amsgrad)}>") for amsgrad in (False, True)}
 _RMSPROP = {
-    (centered, buffer): _program(f"RMSprop<{_flag(centered)},{_flag(buffer)}>")
+    (centered, buffer): _program(f"RMSpropStep<{_flag(centered)},{_flag(buffer)}>")
     for centered in (False, True)
     for buffer in (False, True)
 }
-_LION = _program("Lion")
-_AVERAGE = _program("Average")
+_LION = _program("LionStep")
+_AVERAGE = _program("AverageStep")
 PROGRAMS: tuple[Program, ...] = (*_SGD.values(), *_ADAM.values(), *_RMSPROP.values(), _LION, _AVERAGE)
 
 
@@ -80,7 +80,7 @@ class CUDAOptimizers:
         momentum_buffer: Tensor | None,
         scalars: RMSpropScalars,
     ) -> None:
-        tensors = [param, grad, square_avg, grad_avg, momentum_buffer]
+        tensors = [param, grad, grad_avg, momentum_buffer, square_avg]
         program = _RMSPROP[grad_avg is not None, momentum_buffer is not None]
         words = [scalars.lr, scalars.alpha, scalars.eps, scalars.weight_decay, scalars.momentum]
         self._step(program, [x for x in tensors if x is not None], words)

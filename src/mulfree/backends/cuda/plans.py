@@ -43,7 +43,7 @@ class Tiles:
 
 
 # From large to small ones; all have whole warps.
-TILES = (Tiles(16, 16, 8, 8), Tiles(8, 8, 8, 8), Tiles(4, 16, 8, 8), Tiles(2, 32, 8, 4), Tiles(1, 64, 2, 2))
+TILES = (Tiles(16, 16, 8, 8), Tiles(8, 8, 8, 8), Tiles(4, 16, 8, 8), Tiles(4, 32, 4, 4), Tiles(1, 64, 2, 2))
 SLOPE_TILES = (Tiles(16, 16, 4, 4), Tiles(8, 8, 4, 4), Tiles(4, 16, 4, 4), Tiles(2, 32, 4, 4), Tiles(1, 64, 2, 2))
 
 
@@ -96,16 +96,10 @@ def _blocks(problem: Problem, tiles: Tiles) -> int:
 
 @lru_cache(_KEPT)
 def plan(problem: Problem, multiprocessors: int) -> Plan:
-    """The plan of a problem whose result has entries.
-
-    Raises:
-        ValueError: the result is too wide for a grid.
-    """
+    """The plan of a problem whose result has entries."""
     tiles = choose_tiles(problem, multiprocessors)
     chunks = max(-(-problem.depth // DOT_CHUNK), 1)
     row_panels, column_panels = -(-problem.rows // tiles.height), -(-problem.columns // tiles.width)
-    if column_panels > _MOST_BLOCKS:
-        raise ValueError(f"a product of {problem.columns} columns is too wide for the CUDA kernels; split it")
     batches, count = problem.batch.count, problem.rows * problem.columns
     split = 1 < chunks <= _MOST_BLOCKS and batches == 1 and _blocks(problem, tiles) < multiprocessors
     batch_blocks = min(batches, _MOST_BLOCKS)
@@ -114,12 +108,12 @@ def plan(problem: Problem, multiprocessors: int) -> Plan:
         survey=_program("survey.cu", problem, tiles, False),
         product=_program("product.cu", problem, tiles, split),
         survey_blocks=(row_panels + column_panels, min(chunks, _MOST_BLOCKS), batch_blocks),
-        product_blocks=(row_panels, column_panels, chunks if split else batch_blocks),
+        product_blocks=(row_panels * column_panels, 1, chunks if split else batch_blocks),
         totals_blocks=(totals_blocks, 1, 1) if split else None,
         threads=tiles.threads,
         spans=batches * (row_panels + column_panels) * chunks * _SPAN_WORDS,
         workspace=chunks * count if split else 0,
-        fields=_cut(_fields(problem, row_panels)),
+        fields=_cut(_fields(problem, row_panels, column_panels)),
         totals_fields=_cut(_totals_fields(problem, chunks)),
     )
 
@@ -154,14 +148,14 @@ def program(
 _ADDRESS = -1 << 63  # stands for an address while a parameter is laid out
 
 
-def _fields(problem: Problem, row_panels: int) -> list[int]:
+def _fields(problem: Problem, row_panels: int, column_panels: int) -> list[int]:
     point = problem.point or problem.left
     batch_sizes, batch_strides = problem.batch.fields()
     return [
         *problem.left.fields(_ADDRESS), *problem.right.fields(_ADDRESS), *point.fields(_ADDRESS),
         _ADDRESS, *problem.out_rows.fields(), *problem.out_columns.fields(), _ADDRESS, *problem.bias_strides,
         problem.rows, problem.columns, problem.depth, problem.batch.count, *batch_sizes, *batch_strides,
-        MANTISSA_BITS - problem.mantissa_bits, problem.offset, row_panels, _ADDRESS, _ADDRESS,
+        MANTISSA_BITS - problem.mantissa_bits, problem.offset, *divider(row_panels), column_panels, _ADDRESS, _ADDRESS,
     ]  # fmt: skip
 
 
@@ -194,7 +188,7 @@ def run(launcher: Launcher, problem: Problem, memory: Memory) -> None:
     how = plan(problem, launcher.multiprocessors())
     device = memory.out.device
     spans = torch.empty(how.spans, dtype=torch.int32, device=device)
-    workspace = torch.empty(how.workspace, device=device) if how.workspace else None
+    workspace = torch.empty(how.workspace, dtype=torch.float32, device=device) if how.workspace else None
     left, out = memory.left.data_ptr(), memory.out.data_ptr()
     point = left if memory.point is None else memory.point.data_ptr()
     bias = 0 if memory.bias is None else memory.bias.data_ptr()
