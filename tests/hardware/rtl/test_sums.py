@@ -30,7 +30,7 @@ def _operand(format: Format, *shape: int) -> Tensor:
     return torch.where(numbers.abs() < 1e-3, 1.0, numbers).to(DTYPES[format])
 
 
-def _dot(format: Format, a: Tensor, b: Tensor, lanes: int, **options: float) -> list[int]:
+def _dot(format: Format, a: Tensor, b: Tensor, lanes: int, product: str = "pam", **options: float) -> list[int]:
     """One dot product after the other, with a pause after every second one."""
     cycles = []
     for index, (left, right) in enumerate(zip(a, b, strict=True)):
@@ -41,7 +41,7 @@ def _dot(format: Format, a: Tensor, b: Tensor, lanes: int, **options: float) -> 
             ends = {"first": int(start == 0), "last": int(start + lanes >= len(words[0]))}
             cycles.append({**group, **ends, "valid": 1})
         cycles += [{"valid": 0}] * (index % 2)
-    found = clocked(unit("pam_dot", format, lanes=lanes, **options), [*cycles, {"valid": 0}, {}], ["y", "done"])
+    found = clocked(unit(f"{product}_dot", format, lanes=lanes, **options), [*cycles, {"valid": 0}, {}], ["y", "done"])
     return [words["y"] for words in found if words["done"]]
 
 
@@ -74,6 +74,16 @@ def test_compensated_dot_product() -> None:
     a, b = _operand(FLOAT32, 2, 9), _operand(FLOAT32, 2, 9)
     expected = _words(MF.matmul(a[:, None], b[..., None], compensation=1.0435))
     assert _dot(FLOAT32, a, b, 4, alpha=1.0435) == expected
+
+
+def test_dot_product_of_ieee_products() -> None:
+    """Products of bfloat16 are exact in float32."""
+    torch.manual_seed(5)
+    a, b = _operand(BFLOAT16, 1, 8), _operand(BFLOAT16, 1, 8)
+    total = torch.tensor(0.0)
+    for left, right in zip(a[0].float(), b[0].float(), strict=True):
+        total = total + left * right
+    assert _dot(BFLOAT16, a, b, 2, "ieee") == _words(total)
 
 
 @FORMATS

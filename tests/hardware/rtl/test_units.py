@@ -72,15 +72,17 @@ def _number(magnitude: int, format: Format) -> Fraction | None:
     return Fraction(magnitude & format.step - 1 | format.step) * Fraction(2) ** exponent
 
 
-def test_multiply_add_is_a_product_and_a_sum() -> None:
+@pytest.mark.parametrize("name", ["pam_multiply_add", "ieee_multiply_add"])
+def test_multiply_add_is_a_product_and_a_sum(name: str) -> None:
     for format in (FLOAT32, FLOAT16):
-        pairs = [vector[:2] for vector in golden_vectors("mul", format, 2600).vectors[::2]]
-        sums = [vector[0] for vector in golden_vectors("add", FLOAT32, 2600).vectors[::2]]
-        vectors = [
-            (a, b, c, scalar.add(c, scalar.mul(format.widened(a), format.widened(b))))
-            for (a, b), c in zip(pairs, sums, strict=True)
-        ]
-        _assert_same(unit("pam_multiply_add", format, registers=False), vectors[::4])
+        pairs = [vector[:2] for vector in golden_vectors("mul", format, 2600).vectors[::8]]
+        sums = [vector[0] for vector in golden_vectors("add", FLOAT32, 2600).vectors[::8]]
+        vectors = []
+        for (a, b), c in zip(pairs, sums, strict=True):
+            pam = scalar.mul(format.widened(a), format.widened(b))
+            product = pam if name.startswith("pam") else _ieee_product(a, b, format, FLOAT32)
+            vectors.append((a, b, c, scalar.add(c, product)))
+        _assert_same(unit(name, format, registers=False), vectors)
 
 
 def test_registers_delay_by_two_cycles() -> None:
