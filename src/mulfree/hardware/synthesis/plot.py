@@ -42,6 +42,7 @@ def save_sweep(path: Path, results: Results) -> None:
                     text = f"{100 * share:.0f} %"
                     axes.annotate(text, (width, size), (0, -13), textcoords="offset points", ha="center", fontsize=8)
         axes.set_yscale("log")
+        axes.margins(0.1, 0.12)
         axes.set_title(target.replace("liberty ", ""), fontsize=10)
         axes.set_xlabel("mantissa bits (8 exponent bits)")
         tidy(axes)
