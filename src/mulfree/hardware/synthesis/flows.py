@@ -17,6 +17,7 @@ from mulfree.hardware.synthesis.parse import SynthesisError
 from mulfree.hardware.synthesis.placement import place
 from mulfree.hardware.synthesis.recipes import FAMILIES, Device, Family, Recipe
 
+_READ = ("read_rtlil unit.il", "flatten -noscopeinfo")
 _STATISTICS, _PATH, _DESIGN = "stat.json", "path.txt", "design.json"
 
 
@@ -41,7 +42,7 @@ def to_gates(unit: str, format: str, recipe: Recipe, seconds: float) -> dict[str
     """Transistors and depth of the combinational unit in NAND, NOR, AND, OR, XOR, multiplexers and AOI/OAI gates."""
     with _folder(unit, format, registers=False) as folder:
         commands = [
-            "read_rtlil unit.il", "flatten -noscopeinfo", recipe.front, f"abc -g cmos4 -script {recipe.script}", "opt_clean",
+            *_READ, recipe.front, f"abc -g cmos4 -script {recipe.script}", "opt_clean",
             f"tee -o {_STATISTICS} stat -tech cmos -json", f"tee -o {_PATH} ltp -noff",
         ]  # fmt: skip
         yosys.run(commands, seconds, folder)
@@ -58,7 +59,7 @@ def to_library(unit: str, format: str, recipe: Recipe, liberty: Path, seconds: f
     with _folder(unit, format, registers=False) as folder:
         shutil.copyfile(liberty, folder / "cells.lib")
         commands = [
-            "read_rtlil unit.il", "flatten -noscopeinfo", recipe.front, f"abc -liberty cells.lib -script {recipe.timed}", "opt_clean",
+            *_READ, recipe.front, f"abc -liberty cells.lib -script {recipe.timed}", "opt_clean",
             f"tee -o {_STATISTICS} stat -liberty cells.lib -json",
         ]  # fmt: skip
         output = yosys.run(commands, seconds, folder)
