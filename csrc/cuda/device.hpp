@@ -26,6 +26,11 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 inline std::int64_t global_thread() { return std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; }
 inline std::int64_t all_threads() { return std::int64_t{gridDim.x} * blockDim.x; }
 
+// Words that are read or written at once, at multiples of 16 bytes.
+struct alignas(16) Quad {
+  std::int32_t words[4];
+};
+
 // Division of n by a divisor known to the host, as a multiplication of integers: an integer division would use the
 // unit for reciprocals. Any n below 2^62.
 struct Divider {

@@ -7,6 +7,7 @@ namespace mulfree::MF_TARGET {
 
 constexpr int kThreads = 256;
 constexpr int kBlocks = 4;  // of a thread; it takes as many elements for the first words and for the second
+static_assert(kBlocks == sizeof(Quad) / sizeof(std::int32_t));
 constexpr int kQuarters = kRandomLanes / kBlocks;
 
 struct DropoutArgs {
@@ -20,9 +21,6 @@ struct DropoutArgs {
   std::int64_t threshold, scale;
 };
 
-struct alignas(16) Quad {
-  std::int32_t words[kBlocks];
-};
 
 MF_KERNEL(dropout, DropoutArgs, kThreads) {
   const std::int64_t seed = *args.seed;

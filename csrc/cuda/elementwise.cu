@@ -18,10 +18,6 @@ struct FlatArgs {
   std::int64_t count, offset;
 };
 
-struct alignas(16) Quad {
-  std::int32_t words[4];
-};
-
 // Contiguous operands of one shape, four elements a thread at a time; all addresses are multiples of 16 bytes.
 MF_KERNEL(flat, FlatArgs, kThreads) {
   const Offset offset(static_cast<std::int32_t>(args.offset));

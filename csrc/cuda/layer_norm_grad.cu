@@ -83,7 +83,7 @@ inline void backward(const LayerNormGradArgs& args, std::int64_t number, Range o
   if (range == Range::general) sums = first_pass<General<exact>, exact, Far>(again, &unused);
 
   const Int d_square = d_numerator<exact>(d_sqrt<exact>(sums.d_root, variance), sums.squares, count);
-  if (is_outside(magnitude(d_square), kLeastBySquare, kMostBySquare)) range = narrower(range, Range::tame);
+  if (any(outside(magnitude(d_square), kLeastBySquare, kMostBySquare))) range = narrower(range, Range::tame);
   if (magnitude(d_square).v >= kMostBySquare) range = Range::general;
   if (range == Range::plain) second_pass<Plain<exact>, exact, Near>(row, out, d_square, sums.total, count);
   else if (range == Range::tame) second_pass<Tame<exact>, exact, Near>(row, out, d_square, sums.total, count);

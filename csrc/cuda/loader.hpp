@@ -7,10 +7,6 @@ namespace mulfree::MF_TARGET {
 
 constexpr int kSlice = 8;
 
-struct alignas(16) Quad {
-  std::int32_t words[4];
-};
-
 // Slices of one panel; the padding spreads the lines of one depth over the banks.
 template <int lines>
 struct alignas(16) Slices {

@@ -1,22 +1,9 @@
-// What layer norm and its derivatives share: which form of the operations (tame.hpp) a row allows.
+// What layer norm and its derivatives share: which form of the operations (norm_ranges.hpp) a row allows.
 #pragma once
+#include "norm_ranges.hpp"
 #include "rows.hpp"
-#include "tame.hpp"
 
 namespace mulfree::MF_TARGET {
-
-// Bounds of the tame form, in which no step overflows: magnitudes below 2^20, and the root above 2^-20 too.
-constexpr std::int32_t kMost = kOne + 20 * kStep;
-constexpr std::int32_t kLeastRoot = kOne - 20 * kStep;
-// Bounds of the plain form, in which no step becomes too small either: weights above 2^-20, centred numbers above
-// 2^-24, gradients zero or above 2^-40, the gradient by a square between 2^-90 and 2^90.
-constexpr std::int32_t kLeastWeight = kLeastRoot;
-constexpr std::int32_t kLeastCentred = kOne - 24 * kStep;
-constexpr std::int32_t kLeastGrad = kOne - 40 * kStep;
-constexpr std::int32_t kLeastBySquare = kOne - 90 * kStep;
-constexpr std::int32_t kMostBySquare = kOne + 90 * kStep;
-
-enum class Range { general, tame, plain };
 
 inline Range narrower(Range a, Range b) { return a < b ? a : b; }
 
@@ -24,30 +11,6 @@ inline Range narrower(Range a, Range b) { return a < b ? a : b; }
 inline Range of_warp(Range own) {
   if (any_lane(own == Range::general)) return Range::general;
   return any_lane(own == Range::tame) ? Range::tame : Range::plain;
-}
-
-inline bool is_outside(Int magnitude, std::int32_t least, std::int32_t most) {
-  return any(at_least_unsigned(magnitude - least, splat(most - least)));
-}
-
-// The least and the greatest of many magnitudes, both without looking at signs: words are doubled.
-struct Reach {
-  Int least = -1, most;
-  void take_twice(Int least_of, Int most_of) {
-    least = smaller_unsigned(least, least_of);
-    most = larger_unsigned(most, most_of);
-  }
-  void take(Int v) { take_twice(v + v, v + v); }
-  void take_or_zero(Int v) { take_twice(v + v - 1, v + v); }  // zero becomes the largest
-
-  Range range(std::int32_t least_bound) const {
-    if (raw(most) >= 2u * kMost) return Range::general;
-    return raw(least) < 2u * least_bound - 1 ? Range::tame : Range::plain;
-  }
-};
-
-inline Range range_of_root(Int root) {
-  return is_outside(root, kLeastRoot, kMost) ? Range::general : Range::plain;
 }
 
 // An operand that may be absent; `neutral` then stands for it without changing a bit.

@@ -18,7 +18,7 @@ MF_KERNEL(softmax, SoftmaxArgs, kRowThreads) {
     const Shift shift = find_shift<Near>(n, x);
     Int whole;
     if (shift.tame) {
-      const auto powers = Near::values(n, [&](Place at) { return TamePowers{shift.value}(x(at)); });
+      const auto powers = Near::values(n, [&](Place at) { return TamePowers{shift.value}(x(at), kAdded); });
       whole = Near::sum(n, powers);
       Near::each(n, [&](Place at) { out[at.column] = flush_total(powers(at) + (kOne - whole)).v; });
     } else {

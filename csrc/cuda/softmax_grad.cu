@@ -43,18 +43,18 @@ inline bool softmax_grad_tame(const Row& row) {
   if (!is_tame(row.shift, row.whole)) return false;
   const std::int64_t n = row.n;
   const Int whole = row.whole, scale = exact ? kOne - (whole & ~kMantissa) : kOne - whole - whole;
-  const TamePowers powers{row.shift, kMetByGrad};
+  const TamePowers powers{row.shift};
   const auto grad = read<Near>(row.grad, n), x = read<Near>(row.x, n);
   Int reach;
   const Int d_whole = Near::sum(n, [&](Place at) {
-    const Int g = grad(at), power = powers(x(at));
+    const Int g = grad(at), power = powers(x(at), kMetByGrad);
     reach = larger(reach, magnitude(g));
     const Int term = (exact ? (power - whole) & ~kMantissa : power) + scale + magnitude(g);
     return (term & (smaller(term, power) >= kMin)) | sign_of(~g);
   });
   if (any_lane(reach.v >= kTameGrad)) return false;
   Near::each(n, [&](Place at) {
-    const Int g = grad(at), v = x(at), power = powers(v);
+    const Int g = grad(at), v = x(at), power = powers(v, kMetByGrad);
     const Int field = power & kMantissa & (power >= kMin);
     const Int by_power = (exact ? (field - whole) & ~kMantissa : Int{} - whole) + kOne + magnitude(g);
     const Int d = add_floats(flush_total(by_power) | sign_of(g), d_whole);

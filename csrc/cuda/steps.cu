@@ -24,10 +24,6 @@ inline Scalars scalars_of(const StepArgs& args) {
   return found;
 }
 
-struct alignas(16) Quad {
-  std::int32_t words[4];
-};
-
 MF_KERNEL(step, StepArgs, kThreads) {
   using Step = MF_STEP;
   const Step step(scalars_of<Step::Scalars>(args));

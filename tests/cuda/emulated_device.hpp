@@ -68,7 +68,6 @@ inline int __float2int_rn(float a) {
   if (a < -2147483648.0f) return INT32_MIN;
   return static_cast<int>(std::nearbyintf(a));
 }
-inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(static_cast<std::uint64_t>(a) * b >> 32); }
 inline float __int2float_rn(int a) { return static_cast<float>(a); }
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   return static_cast<unsigned long long>(static_cast<unsigned __int128>(a) * b >> 64);

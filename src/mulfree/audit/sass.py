@@ -21,9 +21,6 @@ from mulfree.backends.cuda.programs import Named
 
 MISSING: Final = "nvdisasm is missing: pip install nvidia-cuda-nvdisasm"
 
-ARCHITECTURES: Final = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
-"""Those that kernels are compiled for in tests; any other that NVRTC knows will do."""
-
 _SECTION = re.compile(r"\s*\.section\s+\.text\.([^,\s]+)")
 _LABEL = re.compile(r"[.$\w]+:\s*$")
 _INSTRUCTION = re.compile(r"\s+/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)\s*(.*?)\s*;")

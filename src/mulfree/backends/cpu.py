@@ -8,14 +8,14 @@ from math import prod
 import torch
 from torch import Tensor
 
+from mulfree.backends.arguments import address, smoothing
 from mulfree.backends.cpu_convolution import CPUConvolution
 from mulfree.backends.cpu_optimizers import CPUOptimizers
 from mulfree.backends.cpu_products import CPUProducts
 from mulfree.backends.native import kernels, threads
 from mulfree.backends.reference import ReferenceBackend
 from mulfree.numerics.formats import RANDOM_LANES
-from mulfree.numerics.rows import smoothing_weights
-from mulfree.numerics.scalar import bits, is_zero
+from mulfree.numerics.scalar import bits
 
 _CODE = {name: code for code, name in enumerate(kernels.operations())}
 _MUL, _DIV = _CODE["mul"], _CODE["div"]
@@ -43,17 +43,6 @@ def _elementwise(code: int, operands: tuple[Tensor, ...], offset: int = 0) -> Te
 def _empty(*shape: int) -> Tensor:
     """Sizes one by one: torch takes longer to read them from a tuple."""
     return torch.empty(*shape, dtype=torch.float32) if shape else torch.empty((), dtype=torch.float32)
-
-
-def _address(x: Tensor | None) -> int:
-    return 0 if x is None else x.data_ptr()
-
-
-def _smoothing(label_smoothing: float, classes: int) -> tuple[bool, int, int]:
-    """Whether there is smoothing, and its two weights."""
-    if is_zero(bits(label_smoothing)):
-        return False, 0, 0
-    return True, *smoothing_weights(label_smoothing, classes)
 
 
 class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
@@ -171,7 +160,7 @@ class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
         out, stats = _empty(rows), _empty(rows, 2)
         kernels.cross_entropy(
             x.data_ptr(), target.data_ptr(), out.data_ptr(), stats.data_ptr(), rows, n,
-            ignore_index, *_smoothing(label_smoothing, n), threads(),
+            ignore_index, *smoothing(label_smoothing, n), threads(),
         )  # fmt: skip
         return out, stats
 
@@ -190,7 +179,7 @@ class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
         out = torch.empty_like(x)
         kernels.cross_entropy_grad(
             grad.data_ptr(), x.data_ptr(), target.data_ptr(), stats.data_ptr(), out.data_ptr(), rows, n,
-            ignore_index, *_smoothing(label_smoothing, n), exact, threads(),
+            ignore_index, *smoothing(label_smoothing, n), exact, threads(),
         )  # fmt: skip
         return out
 
@@ -201,7 +190,7 @@ class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
         bias = None if bias is None else bias.contiguous()
         out, stats = torch.empty_like(x), _empty(rows, 2)
         kernels.layer_norm(
-            x.data_ptr(), _address(weight), _address(bias), out.data_ptr(), stats.data_ptr(), rows, n,
+            x.data_ptr(), address(weight), address(bias), out.data_ptr(), stats.data_ptr(), rows, n,
             bits(eps), bits(float(n)), threads(),
         )  # fmt: skip
         return out, stats
@@ -214,7 +203,7 @@ class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
         weight = None if weight is None else weight.contiguous()
         by_x, by_weight, by_bias = torch.empty_like(x), _empty(n), _empty(n)
         kernels.layer_norm_grad(
-            grad.data_ptr(), x.data_ptr(), _address(weight), stats.data_ptr(),
+            grad.data_ptr(), x.data_ptr(), address(weight), stats.data_ptr(),
             by_x.data_ptr(), by_weight.data_ptr(), by_bias.data_ptr(), rows, n, bits(float(n)), exact, threads(),
         )  # fmt: skip
         return by_x, by_weight, by_bias
@@ -226,7 +215,7 @@ class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
         bias = None if bias is None else bias.contiguous()
         out, stats = torch.empty_like(x), _empty(channels, 4)
         kernels.batch_norm(
-            x.data_ptr(), _address(weight), _address(bias), out.data_ptr(), stats.data_ptr(),
+            x.data_ptr(), address(weight), address(bias), out.data_ptr(), stats.data_ptr(),
             batch, channels, positions, bits(eps), bits(float(batch * positions)), threads(),
         )  # fmt: skip
         return out, stats
@@ -239,7 +228,7 @@ class CPUBackend(CPUProducts, CPUConvolution, CPUOptimizers, ReferenceBackend):
         weight = None if weight is None else weight.contiguous()
         by_x, by_weight, by_bias = torch.empty_like(x), _empty(channels), _empty(channels)
         kernels.batch_norm_grad(
-            grad.data_ptr(), x.data_ptr(), _address(weight), stats.data_ptr(),
+            grad.data_ptr(), x.data_ptr(), address(weight), stats.data_ptr(),
             by_x.data_ptr(), by_weight.data_ptr(), by_bias.data_ptr(),
             batch, channels, positions, bits(float(batch * positions)), exact, threads(),
         )  # fmt: skip

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from mulfree.backends.native import kernels, threads
+from mulfree.backends.phased_convolution import PhasedConvolution
 from mulfree.backends.rounding import round_to
-from mulfree.numerics.convolution import Axis, Phase, Window, phases, sliding
+from mulfree.numerics.convolution import Axis, Window, sliding
 
 _DIMS = 3
 _ABSENT = [0] * (3 + _DIMS)
@@ -29,46 +30,36 @@ def _axes(axes: Sequence[Axis]) -> list[list[int]]:
     return [_SINGLE] * (_DIMS - len(found)) + found
 
 
-class CPUConvolution:
+class CPUConvolution(PhasedConvolution):
     """The convolution methods of ``contract.Backend``."""
 
-    def convolve(
-        self,
+    @staticmethod
+    def _convolve(
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
         window: Window,
-        size: Sequence[int],
-        slope: Tensor | None = None,
-        mantissa_bits: int = 23,
-        offset: int = 0,
-    ) -> Tensor:
-        result = torch.empty(x.shape[0], weight.shape[0], *size, dtype=torch.float32)
-        axes = sliding(window, x.shape[2:], weight.shape[2:], size)
-        matrix = weight.float().contiguous()
-        _convolve(x, matrix, bias, window, axes, slope, result, mantissa_bits, offset)
-        return round_to(result, x.dtype)
-
-    def convolve_transposed(
-        self,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        window: Window,
-        size: Sequence[int],
-        slope: Tensor | None = None,
-        mantissa_bits: int = 23,
-        offset: int = 0,
-    ) -> Tensor:
-        x, grouped = x.float(), weight.float()
-        grouped = grouped.unflatten(0, (window.groups, weight.shape[0] // window.groups))
-        result = torch.empty(x.shape[0], window.groups * weight.shape[1], *size, dtype=torch.float32)
-        for met in phases(window, x.shape[2:], weight.shape[2:], size):
-            at = (slice(None), slice(None), *(phase.positions for phase in met))
-            axes = [phase.axis for phase in met]
-            point = None if slope is None else slope[at]
-            _convolve(x, _taps_of(grouped, met), bias, window, axes, point, result[at], mantissa_bits, offset)
-        return round_to(result, weight.dtype)
+        axes: Sequence[Axis],
+        slope: Tensor | None,
+        result: Tensor,
+        mantissa_bits: int,
+        offset: int,
+    ) -> None:
+        x, groups = x.float(), window.groups
+        bias = None if bias is None else bias.float().contiguous()
+        slope = None if slope is None else slope.float()
+        kernels.convolve(
+            _images(x),
+            weight.data_ptr(),
+            0 if bias is None else bias.data_ptr(),
+            _ABSENT if slope is None else _images(slope),
+            _images(result),
+            _axes(axes),
+            [x.shape[0], groups, x.shape[1] // groups, result.shape[1] // groups],
+            mantissa_bits,
+            offset,
+            threads(),
+        )
 
     def convolve_weight(
         self,
@@ -102,38 +93,3 @@ class CPUConvolution:
         )
         result = result.mT.contiguous() if transposed else result
         return round_to(result.view(dense.shape[1], sizes[2], *kernel), dtype)
-
-
-def _taps_of(weight: Tensor, met: Sequence[Phase]) -> Tensor:
-    """The taps of a phase: ``(groups, out, in, *kernel) -> (groups, in, out, *taps)``."""
-    part = weight[(slice(None), slice(None), slice(None), *(phase.taps for phase in met))]
-    return part.transpose(1, 2).contiguous()
-
-
-def _convolve(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    window: Window,
-    axes: Sequence[Axis],
-    slope: Tensor | None,
-    result: Tensor,
-    mantissa_bits: int,
-    offset: int,
-) -> None:
-    """Fills ``result``; ``weight`` is contiguous: groups, output channels of a group, taps of all its channels."""
-    x, groups = x.float(), window.groups
-    bias = None if bias is None else bias.float().contiguous()
-    slope = None if slope is None else slope.float()
-    kernels.convolve(
-        _images(x),
-        weight.data_ptr(),
-        0 if bias is None else bias.data_ptr(),
-        _ABSENT if slope is None else _images(slope),
-        _images(result),
-        _axes(axes),
-        [x.shape[0], groups, x.shape[1] // groups, result.shape[1] // groups],
-        mantissa_bits,
-        offset,
-        threads(),
-    )

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from mulfree.backends.arguments import adam_words, address
 from mulfree.backends.contract import AdamScalars, AdamWScalars, LionScalars, RMSpropScalars, SGDScalars
 from mulfree.backends.native import kernels, threads
 from mulfree.backends.reference_optimizers import ReferenceOptimizers
-
-
-def _address(x: Tensor | None) -> int:
-    return 0 if x is None else x.data_ptr()
-
-
-def _adam_words(s: AdamWScalars) -> list[int]:
-    return [s.lr, s.beta1, s.beta2, s.eps, s.decay, s.correction1, s.correction2]
 
 
 class CPUOptimizers(ReferenceOptimizers):
@@ -23,13 +16,13 @@ class CPUOptimizers(ReferenceOptimizers):
     def adamw_(self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars) -> None:
         kernels.adamw(
             param.data_ptr(), grad.data_ptr(), exp_avg.data_ptr(), exp_avg_sq.data_ptr(), param.numel(),
-            _adam_words(scalars), threads(),
+            adam_words(scalars), threads(),
         )  # fmt: skip
 
     def sgd_(self, param: Tensor, grad: Tensor, momentum_buffer: Tensor | None, scalars: SGDScalars) -> None:
         words = [scalars.lr, scalars.momentum, scalars.rest, scalars.weight_decay]
         kernels.sgd(
-            param.data_ptr(), grad.data_ptr(), _address(momentum_buffer), param.numel(), words, scalars.nesterov,
+            param.data_ptr(), grad.data_ptr(), address(momentum_buffer), param.numel(), words, scalars.nesterov,
             threads(),
         )  # fmt: skip
 
@@ -43,8 +36,8 @@ class CPUOptimizers(ReferenceOptimizers):
         scalars: AdamScalars,
     ) -> None:
         kernels.adam(
-            param.data_ptr(), grad.data_ptr(), exp_avg.data_ptr(), exp_avg_sq.data_ptr(), _address(max_exp_avg_sq),
-            param.numel(), [*_adam_words(scalars), scalars.weight_decay], threads(),
+            param.data_ptr(), grad.data_ptr(), exp_avg.data_ptr(), exp_avg_sq.data_ptr(), address(max_exp_avg_sq),
+            param.numel(), [*adam_words(scalars), scalars.weight_decay], threads(),
         )  # fmt: skip
 
     def rmsprop_(
@@ -58,7 +51,7 @@ class CPUOptimizers(ReferenceOptimizers):
     ) -> None:
         words = [scalars.lr, scalars.alpha, scalars.eps, scalars.weight_decay, scalars.momentum]
         kernels.rmsprop(
-            param.data_ptr(), grad.data_ptr(), square_avg.data_ptr(), _address(grad_avg), _address(momentum_buffer),
+            param.data_ptr(), grad.data_ptr(), square_avg.data_ptr(), address(grad_avg), address(momentum_buffer),
             param.numel(), words, threads(),
         )  # fmt: skip
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mulfree.backends.cuda.kernels import Launcher, Program
+from mulfree.backends.arguments import address
+from mulfree.backends.cuda.kernels import Launcher, Program, empty
 from mulfree.backends.cuda.sums import SUMS, Rows
 from mulfree.numerics.scalar import bits
 
@@ -20,14 +21,6 @@ def _rows(x: Tensor) -> Rows:
     return Rows(1, batch, channels, positions) if channels > 1 else Rows(1, 1, channels, batch * positions)
 
 
-def _empty(x: Tensor, *shape: int) -> Tensor:
-    return torch.empty(shape, dtype=torch.float32, device=x.device)
-
-
-def _address(x: Tensor | None) -> int:
-    return 0 if x is None else x.data_ptr()
-
-
 class CUDAChannels:
     """Operations whose rows are the channels of a tensor."""
 
@@ -38,11 +31,11 @@ class CUDAChannels:
         weight = None if weight is None else weight.contiguous()
         bias = None if bias is None else bias.contiguous()
         rows, launcher = _rows(x), self.launcher
-        out, stats, sums = torch.empty_like(x), _empty(x, rows.count, 4), _empty(x, rows.count, rows.chunks)
+        out, stats, sums = torch.empty_like(x), empty(x, rows.count, 4), empty(x, rows.count, rows.chunks)
         if rows.count == 0:
             return out, stats
         arguments = [
-            *rows.fields(), x.data_ptr(), sums.data_ptr(), _address(weight), _address(bias), out.data_ptr(),
+            *rows.fields(), x.data_ptr(), sums.data_ptr(), address(weight), address(bias), out.data_ptr(),
             stats.data_ptr(), bits(eps), bits(float(rows.terms)),
         ]  # fmt: skip
         if rows.terms:
@@ -62,12 +55,12 @@ class CUDAChannels:
         grad, x, stats = grad.contiguous(), x.contiguous(), stats.contiguous()
         weight = None if weight is None else weight.contiguous()
         rows, program, launcher = _rows(x), NORM_GRAD[exact], self.launcher
-        by_x, by_weight, by_bias = torch.empty_like(x), _empty(x, rows.count), _empty(x, rows.count)
+        by_x, by_weight, by_bias = torch.empty_like(x), empty(x, rows.count), empty(x, rows.count)
         if x.numel() == 0:
             return by_x, by_weight.zero_(), by_bias.zero_()
-        sums, factors = _empty(x, 3, rows.count, rows.chunks), _empty(x, rows.count)
+        sums, factors = empty(x, 3, rows.count, rows.chunks), empty(x, rows.count)
         arguments = [
-            *rows.fields(), grad.data_ptr(), x.data_ptr(), _address(weight), stats.data_ptr(), sums.data_ptr(),
+            *rows.fields(), grad.data_ptr(), x.data_ptr(), address(weight), stats.data_ptr(), sums.data_ptr(),
             factors.data_ptr(), by_x.data_ptr(), by_weight.data_ptr(), by_bias.data_ptr(), bits(float(rows.terms)),
         ]  # fmt: skip
         rows.launch_pass(launcher, program, "first", arguments)

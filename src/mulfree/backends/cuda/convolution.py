@@ -12,8 +12,9 @@ from torch import Tensor
 from mulfree.backends.cuda.kernels import Launcher
 from mulfree.backends.cuda.plans import Memory, run
 from mulfree.backends.cuda.problems import Batch, Problem, Source, Walk
+from mulfree.backends.phased_convolution import PhasedConvolution
 from mulfree.backends.rounding import round_to
-from mulfree.numerics.convolution import Axis, Phase, Window, phases, sliding
+from mulfree.numerics.convolution import Axis, Window, sliding
 
 _DIMS = 3
 _SINGLE = Axis(1, 1, 0, 1, 1, 0)
@@ -69,48 +70,10 @@ def _pixels(images: Tensor) -> Walk:
     return Walk(_three([max(size, 1) for size in images.shape[2:]], 1), (*strides, image))
 
 
-class CUDAConvolution:
+class CUDAConvolution(PhasedConvolution):
     """The convolution methods of ``contract.Backend``."""
 
     launcher: Launcher
-
-    def convolve(
-        self,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        window: Window,
-        size: Sequence[int],
-        slope: Tensor | None = None,
-        mantissa_bits: int = 23,
-        offset: int = 0,
-    ) -> Tensor:
-        result = torch.empty(x.shape[0], weight.shape[0], *size, dtype=torch.float32, device=x.device)
-        axes = sliding(window, x.shape[2:], weight.shape[2:], size)
-        matrix = weight.float().contiguous()
-        self._convolve(x, matrix, bias, window, axes, slope, result, mantissa_bits, offset)
-        return round_to(result, x.dtype)
-
-    def convolve_transposed(
-        self,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        window: Window,
-        size: Sequence[int],
-        slope: Tensor | None = None,
-        mantissa_bits: int = 23,
-        offset: int = 0,
-    ) -> Tensor:
-        x, grouped = x.float(), weight.float()
-        grouped = grouped.unflatten(0, (window.groups, weight.shape[0] // window.groups))
-        result = torch.empty(x.shape[0], window.groups * weight.shape[1], *size, dtype=torch.float32, device=x.device)
-        for met in phases(window, x.shape[2:], weight.shape[2:], size):
-            at = (slice(None), slice(None), *(phase.positions for phase in met))
-            axes = [phase.axis for phase in met]
-            point = None if slope is None else slope[at]
-            self._convolve(x, _taps_of(grouped, met), bias, window, axes, point, result[at], mantissa_bits, offset)
-        return round_to(result, weight.dtype)
 
     def _convolve(
         self,
@@ -124,7 +87,6 @@ class CUDAConvolution:
         mantissa_bits: int,
         offset: int,
     ) -> None:
-        """Fills ``result``; ``weight`` is contiguous: groups, output channels of a group, taps of all its channels."""
         x, groups = x.float(), window.groups
         ins, outs = x.shape[1] // groups, result.shape[1] // groups
         depth = ins * prod(axis.taps for axis in axes)
@@ -192,12 +154,6 @@ class CUDAConvolution:
                 memory = Memory(x, dense, result, slope)
         run(self.launcher, problem, memory)
         return round_to(result, dtype)
-
-
-def _taps_of(weight: Tensor, met: Sequence[Phase]) -> Tensor:
-    """The taps of a phase: ``(groups, out, in, *kernel) -> (groups, in, out, *taps)``."""
-    part = weight[(slice(None), slice(None), slice(None), *(phase.taps for phase in met))]
-    return part.transpose(1, 2).contiguous()
 
 
 def _groups(groups: int, *strides: int) -> Batch:

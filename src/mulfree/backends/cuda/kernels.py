@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+import torch
+from torch import Tensor
+
 SOURCE_FOLDERS = ("cuda", "law")
 
 
@@ -69,6 +72,11 @@ def source_root() -> Path:
         if all((folder / name).is_dir() for name in SOURCE_FOLDERS):
             return folder
     raise FileNotFoundError(f"the CUDA sources of mulfree are missing; looked in {candidates[0]} and {candidates[1]}")
+
+
+def empty(like: Tensor, *shape: int) -> Tensor:
+    """Room for float32 numbers on the device of ``like``."""
+    return torch.empty(shape, dtype=torch.float32, device=like.device)
 
 
 def divider(divisor: int) -> tuple[int, int, int]:

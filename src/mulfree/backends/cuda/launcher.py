@@ -24,6 +24,12 @@ def _succeeded(driver: Any, status: Any, what: str) -> None:
         raise RuntimeError(f"CUDA failed at {what}: {status}")
 
 
+def _driver_version(driver: Any) -> int:
+    status, version = driver.cuDriverGetVersion()
+    _succeeded(driver, status, "asking for the driver's version")
+    return int(version)
+
+
 @cache
 def _primary_context(device: int) -> Any:
     """The context that torch uses on a device; it is never released."""
@@ -54,8 +60,7 @@ def check_device(device: int | None) -> None:
     """
     from cuda.bindings import driver, nvrtc
 
-    status, version = driver.cuDriverGetVersion()
-    _succeeded(driver, status, "asking for the driver's version")
+    version = _driver_version(driver)
     needed = compiler_version()
     if version // 1000 < int(needed.partition(".")[0]):
         raise ImportError(
@@ -128,6 +133,5 @@ class CUDALauncher:
         from cuda.bindings import driver
         from cuda.core import ObjectCode
 
-        status, version = driver.cuDriverGetVersion()
-        _succeeded(driver, status, "asking for the driver's version")
+        version = _driver_version(driver)
         return ObjectCode.from_cubin(machine_code(program, arch, str(version)), name=str(program))

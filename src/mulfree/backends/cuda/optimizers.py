@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from mulfree.backends.arguments import adam_words
 from mulfree.backends.contract import AdamScalars, AdamWScalars, LionScalars, RMSpropScalars, SGDScalars
 from mulfree.backends.cuda.elementwise import blocks_for
 from mulfree.backends.cuda.kernels import Launch, Launcher, Program
@@ -39,17 +40,13 @@ _AVERAGE = _program("AverageStep")
 PROGRAMS: tuple[Program, ...] = (*_SGD.values(), *_ADAM.values(), *_RMSPROP.values(), _LION, _AVERAGE)
 
 
-def _adam_words(s: AdamWScalars, weight_decay: int) -> list[int]:
-    return [s.lr, s.beta1, s.beta2, s.eps, s.decay, s.correction1, s.correction2, weight_decay]
-
-
 class CUDAOptimizers:
     """One pass over parameters, gradients and state."""
 
     launcher: Launcher
 
     def adamw_(self, param: Tensor, grad: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, scalars: AdamWScalars) -> None:
-        self._step(_ADAM[False], (param, grad, exp_avg, exp_avg_sq), _adam_words(scalars, 0))
+        self._step(_ADAM[False], (param, grad, exp_avg, exp_avg_sq), [*adam_words(scalars), 0])
 
     def sgd_(self, param: Tensor, grad: Tensor, momentum_buffer: Tensor | None, scalars: SGDScalars) -> None:
         words = [scalars.lr, scalars.momentum, scalars.rest, scalars.weight_decay]
@@ -69,7 +66,7 @@ class CUDAOptimizers:
     ) -> None:
         tensors = [param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq]
         program = _ADAM[max_exp_avg_sq is not None]
-        self._step(program, [x for x in tensors if x is not None], _adam_words(scalars, scalars.weight_decay))
+        self._step(program, [x for x in tensors if x is not None], [*adam_words(scalars), scalars.weight_decay])
 
     def rmsprop_(
         self,

@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from mulfree.backends.arguments import address
 from mulfree.backends.cuda.kernels import Launch, Launcher, Program, divider, packed
 from mulfree.backends.cuda.problems import FORMATS, Problem
 from mulfree.numerics.formats import DOT_CHUNK, MANTISSA_BITS
@@ -191,8 +192,7 @@ def run(launcher: Launcher, problem: Problem, memory: Memory) -> None:
     workspace = torch.empty(how.workspace, dtype=torch.float32, device=device) if how.workspace else None
     left, out = memory.left.data_ptr(), memory.out.data_ptr()
     point = left if memory.point is None else memory.point.data_ptr()
-    bias = 0 if memory.bias is None else memory.bias.data_ptr()
-    work = 0 if workspace is None else workspace.data_ptr()
+    bias, work = address(memory.bias), address(workspace)
     fields = _joined(how.fields, (left, memory.right.data_ptr(), point, out, bias, spans.data_ptr(), work))
     launcher.launch(Launch(how.survey, "survey", how.survey_blocks, _SURVEY_THREADS, fields))
     launcher.launch(Launch(how.product, "product", how.product_blocks, how.threads, fields))

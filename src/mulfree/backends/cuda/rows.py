@@ -7,11 +7,11 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from mulfree.backends.arguments import address, smoothing
 from mulfree.backends.cuda.elementwise import blocks_for
-from mulfree.backends.cuda.kernels import Launch, Launcher, Program, divider
+from mulfree.backends.cuda.kernels import Launch, Launcher, Program, divider, empty
 from mulfree.numerics.formats import SUM_CHUNK, SUM_LANES
-from mulfree.numerics.rows import smoothing_weights
-from mulfree.numerics.scalar import bits, is_zero
+from mulfree.numerics.scalar import bits
 
 _THREADS = 128
 _WARP = 32
@@ -44,21 +44,6 @@ def _slots(n: int) -> int:
     return next((slots for slots in _SLOTS if n <= slots * _WARP), 0)
 
 
-def _smoothing(label_smoothing: float, classes: int) -> tuple[bool, int, int]:
-    """Whether there is smoothing, and its two weights."""
-    if is_zero(bits(label_smoothing)):
-        return False, 0, 0
-    return True, *smoothing_weights(label_smoothing, classes)
-
-
-def _empty(x: Tensor, *shape: int) -> Tensor:
-    return torch.empty(*shape, dtype=torch.float32, device=x.device)
-
-
-def _address(x: Tensor | None) -> int:
-    return 0 if x is None else x.data_ptr()
-
-
 class CUDARows:
     """Softmax and its kin, cross-entropy and layer norm."""
 
@@ -79,7 +64,7 @@ class CUDARows:
         return self._backward("log_softmax_grad", grad, x, stats, exact)
 
     def logsumexp(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self._forward("logsumexp", x.contiguous(), _empty(x, x.shape[0]))
+        return self._forward("logsumexp", x.contiguous(), empty(x, x.shape[0]))
 
     def logsumexp_grad(self, grad: Tensor, x: Tensor, stats: Tensor, exact: bool) -> Tensor:
         return self._backward("logsumexp_grad", grad, x, stats, exact)
@@ -89,9 +74,9 @@ class CUDARows:
     ) -> tuple[Tensor, Tensor]:
         rows, n = x.shape
         x, target = x.contiguous(), target.contiguous()
-        out, stats = _empty(x, rows), _empty(x, rows, 2)
+        out, stats = empty(x, rows), empty(x, rows, 2)
         arguments = [x.data_ptr(), target.data_ptr(), out.data_ptr(), stats.data_ptr(), rows, n, ignore_index]
-        arguments += _smoothing(label_smoothing, n)
+        arguments += smoothing(label_smoothing, n)
         self._launch_rows(_program("cross_entropy.cu", _slots(n), True), "cross_entropy", rows, arguments)
         return out, stats
 
@@ -109,7 +94,7 @@ class CUDARows:
         grad, x, target, stats = grad.contiguous(), x.contiguous(), target.contiguous(), stats.contiguous()
         out = torch.empty_like(x)
         arguments = [*(t.data_ptr() for t in (grad, x, target, stats, out)), rows, n, ignore_index]
-        arguments += _smoothing(label_smoothing, n)
+        arguments += smoothing(label_smoothing, n)
         self._launch_rows(_program("cross_entropy.cu", _slots(n), exact), "cross_entropy_grad", rows, arguments)
         return out
 
@@ -118,9 +103,9 @@ class CUDARows:
         x = x.contiguous()
         weight = None if weight is None else weight.contiguous()
         bias = None if bias is None else bias.contiguous()
-        out, stats = torch.empty_like(x), _empty(x, rows, 2)
+        out, stats = torch.empty_like(x), empty(x, rows, 2)
         arguments = [
-            x.data_ptr(), _address(weight), _address(bias), out.data_ptr(), stats.data_ptr(), rows, n,
+            x.data_ptr(), address(weight), address(bias), out.data_ptr(), stats.data_ptr(), rows, n,
             bits(eps), bits(float(n)),
         ]  # fmt: skip
         self._launch_rows(_program("layer_norm.cu", _slots(n)), "layer_norm", rows, arguments)
@@ -132,10 +117,10 @@ class CUDARows:
         rows, n = x.shape
         grad, x, stats = grad.contiguous(), x.contiguous(), stats.contiguous()
         weight = None if weight is None else weight.contiguous()
-        by_x, by_weight, by_bias, roots = torch.empty_like(x), _empty(x, n), _empty(x, n), _empty(x, rows)
+        by_x, by_weight, by_bias, roots = torch.empty_like(x), empty(x, n), empty(x, n), empty(x, rows)
         if rows == 0:
             return by_x, by_weight.zero_(), by_bias.zero_()
-        operands = [grad.data_ptr(), x.data_ptr(), _address(weight), stats.data_ptr()]
+        operands = [grad.data_ptr(), x.data_ptr(), address(weight), stats.data_ptr()]
         arguments = [*operands, by_x.data_ptr(), roots.data_ptr(), rows, n, bits(float(n))]
         self._launch_rows(_program("layer_norm_grad.cu", _slots(n), exact), "layer_norm_grad", rows, arguments)
         if n:
@@ -146,7 +131,7 @@ class CUDARows:
         """The sums over rows, chunk by chunk if there is more than one."""
         n, chunks = by_weight.numel(), -(-rows // SUM_CHUNK)
         results = [by_weight.data_ptr(), by_bias.data_ptr()]
-        sums = _empty(by_weight, chunks if chunks > 1 else 0, 2, n)
+        sums = empty(by_weight, chunks if chunks > 1 else 0, 2, n)
         of_chunks = results if chunks == 1 else [sums.data_ptr(), sums.data_ptr() + n * sums.element_size()]
         program = _program("layer_norm_columns.cu", None, exact)
         column_blocks = -(-n // _COLUMNS)
@@ -159,7 +144,7 @@ class CUDARows:
 
     def _forward(self, name: str, x: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
         rows, n = x.shape
-        stats = _empty(x, rows, 2)
+        stats = empty(x, rows, 2)
         arguments = [x.data_ptr(), out.data_ptr(), stats.data_ptr(), rows, n]
         self._launch_rows(_program("softmax.cu", _slots(n)), name, rows, arguments)
         return out, stats

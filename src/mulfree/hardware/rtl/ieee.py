@@ -11,7 +11,7 @@ from typing import Any
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 
 from mulfree.hardware.rtl.circuits import Elementwise, Fields, choose, normalize, shift_right
-from mulfree.hardware.rtl.products import product_format
+from mulfree.hardware.rtl.products import choose_product, product_format
 from mulfree.hardware.rtl.words import Format
 
 
@@ -55,15 +55,7 @@ class IeeeMultiplier(Elementwise):
         m.d.comb += exponent.eq(a.exponent + b.exponent + large + (product.bias - 2 * format.bias))
         significand = Mux(large, full, full << 1)[: len(full)]
         total, below, above = round_and_pack(m, exponent, significand, product)
-        nan, infinite, zero, empty = (Signal(name=name) for name in ("nan", "infinite", "zero", "empty"))
-        m.d.comb += [
-            nan.eq(a.nan | b.nan | a.zero & b.infinite | a.infinite & b.zero),
-            empty.eq(a.zero | b.zero),
-            infinite.eq(a.infinite | b.infinite | above & ~empty),
-            zero.eq(empty | below),
-        ]
-        word = choose(m, product, sign=a.sign ^ b.sign, magnitude=total, nan=nan, infinite=infinite, zero=zero)
-        m.d.comb += self.y.eq(word)
+        m.d.comb += self.y.eq(choose_product(m, product, a, b, (total, below, above)))
         return m
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import C, Cat, Module, Signal, signed
+from amaranth.hdl import C, Cat, Module, Signal, Value, signed
 
 from mulfree.hardware.rtl.circuits import Elementwise, Fields, choose, out_of_range
 from mulfree.hardware.rtl.words import Format
@@ -16,6 +16,19 @@ def product_format(format: Format, result: Format | None) -> Format:
     if result.exponent_bits < format.exponent_bits or result.mantissa_bits < format.mantissa_bits:
         raise ValueError(f"a product of {format} does not fit into {result}")
     return result
+
+
+def choose_product(m: Module, format: Format, a: Fields, b: Fields, finite: tuple[Value, Value, Value]) -> Value:
+    """A product, special operands included. ``finite``: the magnitude, and whether it is below or above the numbers."""
+    total, below, above = finite
+    nan, infinite, zero, empty = (Signal(name=name) for name in ("nan", "infinite", "zero", "empty"))
+    m.d.comb += [
+        nan.eq(a.nan | b.nan | a.zero & b.infinite | a.infinite & b.zero),
+        empty.eq(a.zero | b.zero),
+        infinite.eq(a.infinite | b.infinite | above & ~empty),
+        zero.eq(empty | below),
+    ]
+    return choose(m, format, sign=a.sign ^ b.sign, magnitude=total, nan=nan, infinite=infinite, zero=zero)
 
 
 class Pam(Elementwise):
@@ -38,14 +51,7 @@ class Pam(Elementwise):
         bias = 2 * format.bias - short.bias << format.mantissa_bits
         m.d.comb += total.eq(a.magnitude + b.magnitude + (self.offset - bias))
         below, above = out_of_range(total, short)
-        nan, infinite, zero, empty = (Signal(name=name) for name in ("nan", "infinite", "zero", "empty"))
-        m.d.comb += [
-            nan.eq(a.nan | b.nan | a.zero & b.infinite | a.infinite & b.zero),
-            empty.eq(a.zero | b.zero),
-            infinite.eq(a.infinite | b.infinite | above & ~empty),
-            zero.eq(empty | below),
-        ]
-        word = choose(m, short, sign=a.sign ^ b.sign, magnitude=total, nan=nan, infinite=infinite, zero=zero)
+        word = choose_product(m, short, a, b, (total, below, above))
         m.d.comb += self.y.eq(Cat(C(0, self.product.mantissa_bits - format.mantissa_bits), word))
         return m
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from mulfree.hardware.processes import run_timed
 
 MISSING = "Yosys is not installed; neither is pyosys a package nor yosys on the path: pip install 'mulfree[hdl]'"
 _DONE = "mulfree: every command ran"
@@ -51,26 +51,12 @@ def run(commands: list[str], seconds: float, folder: Path | None = None) -> str:
     with tempfile.TemporaryDirectory() as place:
         script = Path(place) / "script.ys"
         script.write_text("\n".join([*commands, f"log {_DONE}", ""]))
-        process = subprocess.Popen(
-            [*program, str(script)], cwd=folder or place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, start_new_session=True,
-        )  # fmt: skip
         try:
-            output, _ = process.communicate(timeout=seconds)
+            done = run_timed([*program, str(script)], folder or Path(place), seconds)
         except subprocess.TimeoutExpired:
             raise YosysError(f"Yosys took longer than {seconds:g} s") from None
-        finally:
-            _end(process)
-    if process.returncode or _DONE not in output.splitlines()[-40:]:
+    output = done.stdout
+    if done.returncode or _DONE not in output.splitlines()[-40:]:
         tail = "\n".join(output.splitlines()[-15:])
-        raise YosysError(f"Yosys ended early, exit code {process.returncode}:\n{tail}")
+        raise YosysError(f"Yosys ended early, exit code {done.returncode}:\n{tail}")
     return output
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End the process and its children (ABC) if any are left."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
-    process.wait()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+from mulfree.hardware.processes import run_timed
 from mulfree.hardware.synthesis import parse
 from mulfree.hardware.synthesis.parse import SynthesisError
 
@@ -48,26 +47,12 @@ def place(folder: Path, design: str, seconds: float) -> float:
     if program is None:
         raise ImportError(MISSING)
     arguments = ["--json", design, "--report", _REPORT, "--seed", "1", "--freq", _ASKED_MHZ, "--timing-allow-fail"]
-    process = subprocess.Popen(
-        [*program, *_DEVICE, *arguments],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
     try:
-        output, _ = process.communicate(timeout=seconds)
+        done = run_timed([*program, *_DEVICE, *arguments], folder, seconds)
     except subprocess.TimeoutExpired:
         raise SynthesisError(f"nextpnr took longer than {seconds:g} s") from None
-    finally:
-        _end(process)
     report = folder / _REPORT
-    if process.returncode or not report.exists():
-        tail = "\n".join(output.splitlines()[-5:])
-        raise SynthesisError(f"nextpnr failed, exit code {process.returncode}:\n{tail}")
+    if done.returncode or not report.exists():
+        tail = "\n".join(done.stdout.splitlines()[-5:])
+        raise SynthesisError(f"nextpnr failed, exit code {done.returncode}:\n{tail}")
     return parse.clock_rate(report.read_text())
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
-    process.wait()
