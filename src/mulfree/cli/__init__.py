@@ -14,6 +14,7 @@ from mulfree.cli import (
     evaluate,
     figures,
     hardware,
+    operands,
     reproduce,
     rtl,
     runs,
@@ -37,6 +38,7 @@ app.command("download", no_args_is_help=True)(download.download_data)
 app.command("figures")(figures.figures)
 app.command("compensation")(compensation.compensation)
 app.command("cost", no_args_is_help=True)(cost.cost)
+hardware.hardware.command("operands")(operands.operands)
 app.add_typer(hardware.hardware, name="hardware")
 app.command("affinity")(affinity.affinity)
 app.command("rtl", no_args_is_help=True)(rtl.rtl)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from os.path import isdir
 from pathlib import Path
 from typing import Annotated, get_args
@@ -16,7 +17,8 @@ from rich.table import Table
 from mulfree.cli.errors import reported
 from mulfree.cli.screen import screen, titled
 from mulfree.hardware import rtl
-from mulfree.hardware.synthesis import FORMATS, UNITS, Plan, Results, jobs, measure
+from mulfree.hardware.switching import Stream
+from mulfree.hardware.synthesis import FORMATS, UNITS, Plan, Results, flows, jobs, measure
 from mulfree.hardware.synthesis.flows import library_name
 from mulfree.hardware.synthesis.measure import SWEEP, Job
 from mulfree.hardware.synthesis.placement import MISSING as NO_PLACEMENT
@@ -24,9 +26,10 @@ from mulfree.hardware.synthesis.placement import available as can_place
 from mulfree.hardware.synthesis.plot import save_sweep
 from mulfree.hardware.synthesis.recipes import FAMILIES, Family
 from mulfree.hardware.synthesis.report import Sheet, markdown, sheets
-from mulfree.train import ConfigError
+from mulfree.train import ConfigError, OutputError
 from mulfree.train.errors import writing
-from mulfree.train.records import write_json, write_text
+from mulfree.train.machine import processor
+from mulfree.train.records import read_json, write_json, write_text
 
 hardware = typer.Typer(help="The arithmetic units as circuits.", no_args_is_help=True)
 NAME = "hardware-cost"
@@ -50,18 +53,25 @@ def cost(
     ] = None,
     place: Annotated[bool, typer.Option(help="Place and route on ECP5 for the clock rate (nextpnr).")] = False,
     sweep: Annotated[bool, typer.Option(help="Also PAM and the multiplier for many widths of the mantissa.")] = False,
+    operands: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Of mulfree hardware operands: energies on these, too; may be repeated."),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one run of a tool may take.")] = 300.0,
     output: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help=f"Write {NAME}.json, .md and with --sweep .png there.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help=f"Write {NAME}.json, .md and with --sweep .png there; what {NAME}.json has already is not made again.",
+        ),
     ] = None,
 ) -> None:
-    """Synthesize units beside the IEEE multiplier in the same flow, and set their sizes beside the paper's."""
+    """Synthesize units beside the IEEE multiplier in the same flow, and set sizes and energies beside the paper's."""
     console = screen()
-    with reported("nothing was written"):
-        plan = _plan(unit, format_, liberty, fpga, place, sweep, timeout)
-        if output is not None and not isdir(output):
-            raise ConfigError(f"--output: no folder {output}")
-        results = _measured(console, plan)
+    with reported("the rest was not measured"):
+        streams = {flows.GAUSSIAN: Stream.gaussian(), **_streams(operands)}
+        plan = _plan(unit, format_, liberty, fpga, place, sweep, streams, timeout)
+        results = _measured(console, plan, None if output is None else _data(output))
     for sheet in sheets(results):
         console.print(_table(sheet))
     console.print(_REMARKS, highlight=False)
@@ -76,7 +86,7 @@ def cost(
 
 def _plan(
     units: list[str] | None, formats: list[str] | None, liberties: list[Path] | None, fpgas: list[str] | None,
-    place: bool, sweep: bool, timeout: float,
+    place: bool, sweep: bool, streams: dict[str, Stream], timeout: float,
 ) -> Plan:  # fmt: skip
     for unit in units or ():
         if unit not in rtl.UNITS or not rtl.UNITS[unit].elementwise:
@@ -100,11 +110,54 @@ def _plan(
     if stray := [name for name in fpgas or () if name not in families]:
         raise ConfigError(f"--fpga must be one of {', '.join(FAMILIES)}, got {stray[0]!r}")
     return Plan(
-        tuple(units or UNITS), tuple(formats or FORMATS), families, named, SWEEP if sweep else (), place, timeout
+        tuple(units or UNITS),
+        tuple(formats or FORMATS),
+        families,
+        named,
+        SWEEP if sweep else (),
+        place,
+        streams,
+        timeout,
     )
 
 
-def _measured(console: Console, plan: Plan) -> Results:
+def _streams(paths: list[Path] | None) -> dict[str, Stream]:
+    found = {}
+    for path in paths or ():
+        try:
+            found[path.stem] = Stream.read(path)
+        except (ValueError, OutputError) as error:
+            raise ConfigError(f"--operands: {path}: {error}") from error
+    if len(found) < len(paths or ()) or flows.GAUSSIAN in found:
+        raise ConfigError("--operands: two files have the same name")
+    return found
+
+
+def _data(folder: Path) -> Path:
+    if not isdir(folder):
+        raise ConfigError(f"--output: no folder {folder}")
+    return folder / f"{NAME}.json"
+
+
+def _earlier(data: Path | None) -> Results | None:
+    """Of a run that was interrupted, or of another choice of units."""
+    if data is None or not data.exists():
+        return None
+    try:
+        return Results.from_data(read_json(data))
+    except (ValueError, OutputError) as error:
+        raise ConfigError(f"--output: {data}: {error}") from error
+
+
+def _measured(console: Console, plan: Plan, data: Path | None) -> Results:
+    """All of a plan; what is done is kept in the file ``data``, and taken from it."""
+    earlier = _earlier(data)
+    command = shlex.join(["mulfree", *(Path(word).name for word in sys.argv[1:])])
+
+    def keep(results: Results) -> None:
+        if data is not None:
+            write_json(data, replace(results, about={"command": command, "state": "unfinished"}).to_data())
+
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     try:
         with Progress(*columns, console=console, transient=True) as progress:
@@ -115,12 +168,12 @@ def _measured(console: Console, plan: Plan) -> Results:
                 done[0] += 1
 
             done = [0]
-            results = measure(plan, hear)
+            results = measure(plan, hear, earlier, keep)
     except ImportError as error:
         raise ConfigError(str(error)) from error
     except ValueError as error:
         raise ConfigError(f"--unit, --format: {error}") from error
-    results.about["command"] = shlex.join(["mulfree", *(Path(word).name for word in sys.argv[1:])])
+    results.about = {"command": command, "processor": processor()}
     return results
 
 
@@ -133,7 +186,8 @@ def _table(sheet: Sheet) -> Table:
 
 _REMARKS = (
     "Gates and libraries: combinational units, the best of several recipes; FPGAs: between registers, one recipe.\n"
-    "The paper's figures are estimates (Table 4, Appendix B; bfloat16 as float16). Not measured: energy, wires.\n"
+    "The paper's figures are estimates (Table 4, Appendix B; bfloat16 as float16). Not measured: wires.\n"
+    "Energies: by the changes of nets on given operands, without to with glitches, the best of the recipes.\n"
     "A better generator of multipliers than Yosys' would bring the IEEE units nearer to PAM."
 )
 
@@ -141,7 +195,7 @@ _REMARKS = (
 def _written(results: Results, folder: Path | None, sweep: bool) -> list[Path]:
     if folder is None:
         return []
-    paths = [folder / f"{NAME}.json", folder / f"{NAME}.md"]
+    paths = [_data(folder), folder / f"{NAME}.md"]
     write_json(paths[0], results.to_data())
     write_text(paths[1], markdown(results))
     if sweep:

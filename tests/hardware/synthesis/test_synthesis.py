@@ -3,59 +3,53 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mulfree.hardware.rtl import yosys
 from mulfree.hardware.rtl.yosys import YosysError
-from mulfree.hardware.synthesis import Plan, flows, measure, placement
+from mulfree.hardware.switching import Stream
+from mulfree.hardware.synthesis import Plan, Results, flows, measure, placement
+from mulfree.hardware.synthesis.measure import Job
 from mulfree.hardware.synthesis.recipes import FAMILIES, RECIPES
 from tests.command_line import message
+from tests.tiny_library import tiny_library
 
 pytest.importorskip("amaranth", reason="needs Amaranth: pip install 'mulfree[hdl]'")
 pytestmark = pytest.mark.skipif(not yosys.available(), reason=yosys.MISSING)
 
-# Four gates are enough for ABC; areas and times are made up.
-_GATE = """
-  cell({name}) {{ area : {area};
-{inputs}    pin(Y) {{ direction : output; function : "{function}"; max_capacitance : 1.0;
-{timing}    }} }}
-"""
-_TABLE = '{ index_1("0.1,1"); index_2("0.1,1"); values("1,2","2,3"); }'
-
-
-def _liberty() -> str:
-    def gate(name: str, area: int, inputs: str, function: str) -> str:
-        pins = "".join(f"    pin({pin}) {{ direction : input; capacitance : 0.01; }}\n" for pin in inputs)
-        tables = " ".join(
-            f"{kind}(t) {_TABLE}" for kind in ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
-        )
-        sense = "negative_unate" if "!" in function else "positive_unate"
-        timing = "".join(
-            f'      timing() {{ related_pin : "{pin}"; timing_sense : {sense}; {tables} }}\n' for pin in inputs
-        )
-        return _GATE.format(name=name, area=area, inputs=pins, function=function, timing=timing)
-
-    head = 'library(tiny) { time_unit : "1ns"; capacitive_load_unit(1,pf); lu_table_template(t) { variable_1 : '
-    head += 'input_net_transition; variable_2 : total_output_net_capacitance; index_1("0.1,1"); index_2("0.1,1"); }\n'
-    gates = (("BUF", 2, "A", "A"), ("INV", 1, "A", "!A"), ("NAND2", 2, "AB", "!(A&B)"), ("NOR2", 2, "AB", "!(A|B)"))
-    return head + "".join(gate(*row) for row in gates) + "}\n"
-
 
 def test_pam_is_smaller_than_the_multiplier() -> None:
-    pam, multiplier = (flows.to_gates(unit, "bfloat16", RECIPES[0], 120) for unit in ("pam", "ieee_multiplier"))
+    pam, multiplier = (flows.to_gates(unit, "bfloat16", RECIPES[0], {}, 120) for unit in ("pam", "ieee_multiplier"))
     assert 0.25 < pam["transistors"] / multiplier["transistors"] < 0.5
     assert pam["depth"] < multiplier["depth"]
 
 
 def test_library(tmp_path: Path) -> None:
     path = tmp_path / "tiny cells.lib"
-    path.write_text(_liberty())
-    small = flows.to_library("pam", "E4M3", RECIPES[0], path, 120)
-    large = flows.to_library("ieee_multiplier", "E4M3", RECIPES[0], path, 120)
+    path.write_text(tiny_library(energies=True))
+    streams = {"Gaussian": Stream.gaussian(), "training": Stream.gaussian(1)}
+    small = flows.to_library("pam", "E4M3", RECIPES[0], path, streams, 120)
+    large = flows.to_library("ieee_multiplier", "E4M3", RECIPES[0], path, streams, 120)
     assert 0 < small["area"] < large["area"]
     assert 0 < small["delay"] < large["delay"]
+    for name in streams:
+        assert 0 < small[f"energy, {name}"] < small[f"energy with glitches, {name}"]
+        assert small[f"energy, {name}"] < large[f"energy, {name}"]
+    other = flows.to_library("pad", "E4M3", RECIPES[0], path, streams, 120)
+    assert [name for name in other if name.startswith("energy,")] == ["energy, Gaussian"]
+
+
+def test_library_without_energies(tmp_path: Path) -> None:
+    path = tmp_path / "plain.lib"
+    path.write_text(tiny_library())
+    plan = Plan(units=("pam",), formats=("E4M3",), liberties={"plain": path})
+    results = measure(plan)
+    assert results.failures["energies, liberty plain"] == "the library has no tables of internal_power"
+    numbers = {name for point in results.of("pam", "E4M3", "liberty plain") for name in point.numbers}
+    assert numbers == {"area", "delay", "cells"}
 
 
 def test_blocks_multiply() -> None:
@@ -70,12 +64,13 @@ def test_blocks_multiply() -> None:
 @pytest.mark.skipif(not placement.available(), reason=placement.MISSING)
 @pytest.mark.slow
 def test_place_and_route() -> None:
-    assert flows.to_fpga("pam", "E4M3", "ecp5", blocks=False, routed=True, seconds=300)["fmax"] > 20
+    numbers = flows.to_fpga("pam", "E4M3", "ecp5", blocks=False, routed=True, seconds=300)
+    assert 20 < numbers["fmax_low"] <= numbers["fmax"] <= numbers["fmax_high"]
 
 
 def test_time_runs_out() -> None:
     with pytest.raises(YosysError, match="took longer"):
-        flows.to_gates("ieee_multiplier", "float32", RECIPES[1], 0.2)
+        flows.to_gates("ieee_multiplier", "float32", RECIPES[1], {}, 0.2)
 
 
 def test_failures_are_told_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -83,8 +78,44 @@ def test_failures_are_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     plan = Plan(units=("pam",), formats=("E4M3",), liberties={"empty": tmp_path / "empty.lib"})
     results = measure(plan)
     assert [point.target for point in results.points] == ["gates"] * 3
-    assert len(results.failures) == 3
+    assert len(results.failures) == 4
     assert all("liberty empty" in name for name in results.failures)
+
+
+def test_what_is_known_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is interrupted goes on; other recipes, libraries, operands and tools are measured anew."""
+    plan = Plan(units=("pam", "pad"), formats=("E4M3",), streams={})
+    kept: list[Results] = []
+
+    def stop_at_pad(job: Job) -> None:
+        if job.unit == "pad":
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        measure(plan, stop_at_pad, None, kept.append)
+    known = Results.from_data(json.loads(json.dumps(kept[-1].to_data())))
+    assert {point.unit for point in known.points} == {"pam"}
+
+    made: list[str] = []
+
+    def to_gates(unit: str, *rest: object) -> dict[str, float]:
+        made.append(unit)
+        return {"transistors": 1.0, "depth": 1.0}
+
+    monkeypatch.setattr(flows, "to_gates", to_gates)
+    kept.clear()
+    whole = measure(plan, earlier=known, keep=kept.append)
+    assert set(made) == {"pad"}
+    assert {point.unit for point in whole.points} == {"pam", "pad"}
+    other = measure(Plan(units=("pad",), formats=("E4M3",), streams={}), earlier=whole, keep=kept.append)
+    assert {point.unit for point in other.points} == {"pad"}
+    assert {point.unit for point in kept[-1].points} == {"pam", "pad"}  # in the file until the run is at its end
+    made.clear()
+    measure(replace(plan, streams={"Gaussian": Stream.gaussian()}), earlier=whole)
+    assert set(made) == {"pam", "pad"}
+    made.clear()
+    measure(plan, earlier=replace(whole, versions={**whole.versions, "Yosys": "0.1"}))
+    assert set(made) == {"pam", "pad"}
 
 
 def test_command(tmp_path: Path) -> None:
@@ -94,6 +125,11 @@ def test_command(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "hardware-cost.json").read_text())
     assert {point["target"] for point in data["points"]} == {"gates"}
     assert (tmp_path / "hardware-cost.md").read_text().startswith("# Measured cost")
+    before = data["points"]
+    assert "Wrote" in message("hardware", "cost", *arguments, "--output", str(tmp_path), code=0)
+    assert json.loads((tmp_path / "hardware-cost.json").read_text())["points"] == before
+    (tmp_path / "hardware-cost.json").write_text("{}")
+    assert "no results of" in message("hardware", "cost", *arguments, "--output", str(tmp_path), code=2)
 
 
 @pytest.mark.parametrize(

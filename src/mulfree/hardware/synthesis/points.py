@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from mulfree.hardware.estimate import Unit, piecewise_unit, standard_unit
 from mulfree.hardware.prices import Format as PriceFormat
@@ -21,6 +21,9 @@ COUNTERPARTS: Final[Mapping[str, str]] = {
 
 BLOCKS: Final = " + blocks"
 """End of the name of an FPGA as a target where multiplier blocks may be used."""
+QUIET: Final = "energy, "
+GLITCHING: Final = "energy with glitches, "
+"""Beginnings of names of energies of an operation; the operands follow: pJ in a library, transistors switched."""
 SIZES: Final = ("transistors", "area", "luts")
 """The number of a point that says how large it is: of gates, of a library's cells, of an FPGA."""
 TIMES: Final = ("depth", "delay")
@@ -34,7 +37,9 @@ class Point:
         unit, format: names as of ``hardware.rtl``.
         target: "gates", "liberty NAME", or an FPGA family with "+ blocks" where multiplier blocks may be used.
         recipe: name of the way.
-        numbers: transistors, depth; area, delay (ps); luts, blocks, registers, cells, fmax (MHz).
+        numbers: transistors, depth; area, delay (ps); energies (``QUIET``, ``GLITCHING``); luts,
+            blocks, registers, cells; fmax (MHz, the median of several placements, between fmax_low and fmax_high).
+        inputs: digest of all that went in: unit, recipe, library, tools. What is equal need not be made again.
     """
 
     unit: str
@@ -42,6 +47,12 @@ class Point:
     target: str
     recipe: str
     numbers: Mapping[str, float]
+    inputs: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells points apart, and whether one must be made again."""
+        return self.unit, self.format, self.target, self.recipe, self.inputs
 
     @property
     def size(self) -> float:
@@ -104,8 +115,9 @@ def value(point: Point, name: str) -> float:
 
 
 def minimum(points: Iterable[Point], name: str) -> Point | None:
-    """The point with the least ``name`` ("size", "time" or a number); None of none."""
-    return min(points, key=lambda point: value(point, name), default=None)
+    """The point with the least ``name`` ("size", "time" or a number); None where none has it."""
+    having = (point for point in points if name in ("size", "time") or name in point.numbers)
+    return min(having, key=lambda point: value(point, name), default=None)
 
 
 def pareto(points: Iterable[Point]) -> list[Point]:
@@ -117,8 +129,8 @@ def pareto(points: Iterable[Point]) -> list[Point]:
     return kept
 
 
-def published(unit: str, format: str) -> float | None:
-    """The paper's ratio of areas (Table 4, Appendix B); None for what it does not price.
+def published(unit: str, format: str, what: Literal["area", "energy"] = "area") -> float | None:
+    """The paper's ratio of areas or energies (Table 4, Appendix B); None for what it does not price.
 
     It has float32 and float16; bfloat16 is taken as float16. PAD, exp2 and log2 are priced as PAM by ``mulfree cost``,
     not by the paper.
@@ -127,4 +139,5 @@ def published(unit: str, format: str) -> float | None:
     formats: dict[str, PriceFormat] = {"float32": "float32", "float16": "float16", "bfloat16": "float16"}
     if unit not in kinds or format not in formats:
         return None
-    return piecewise_unit(kinds[unit]).area / standard_unit(kinds[unit], formats[format]).area
+    ours, theirs = piecewise_unit(kinds[unit]), standard_unit(kinds[unit], formats[format])
+    return ours.area / theirs.area if what == "area" else ours.energy / theirs.energy

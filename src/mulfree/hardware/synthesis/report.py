@@ -6,8 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mulfree.hardware.switching import Generic, Library
 from mulfree.hardware.synthesis.measure import SWEEP
-from mulfree.hardware.synthesis.points import BLOCKS, COUNTERPARTS, Point, Results, minimum, pareto, published
+from mulfree.hardware.synthesis.points import (
+    BLOCKS,
+    COUNTERPARTS,
+    GLITCHING,
+    QUIET,
+    Point,
+    Results,
+    minimum,
+    pareto,
+    published,
+)
 
 LABELS: Final[Mapping[str, str]] = {
     "pam": "PAM",
@@ -95,6 +106,40 @@ def _fastest(results: Results, unit: str, format: str, target: str) -> float | N
     return ours.size / theirs.size if ours and theirs else None
 
 
+def energies(results: Results) -> list[Sheet]:
+    """Without and with glitches: a table for each gates or library, with columns for each stream of operands."""
+    found = []
+    for target in results.targets:
+        names = dict.fromkeys(
+            name.removeprefix(QUIET) for point in results.points if point.target == target
+            for name in point.numbers if name.startswith(QUIET)
+        )  # fmt: skip
+        rows = []
+        for format, unit in _pairs(results):
+            cells = [cell for name in names for cell in _energy(results, unit, format, target, name)]
+            if any(cells):
+                rows.append((format, label(unit), percent(published(unit, format, "energy")), *cells))
+        if rows:
+            columns = [column for name in names for column in (f"{name}: {_unit(target)}", "by IEEE's")]
+            found.append(Sheet(f"Energy of an operation, {target}", ("format", "unit", "paper", *columns), rows))
+    return found
+
+
+def _unit(target: str) -> str:
+    return Generic.unit if target == "gates" else Library.unit
+
+
+def _energy(results: Results, unit: str, format: str, target: str, stream: str) -> tuple[str, str]:
+    """The least energies and ratios, without glitches and with them."""
+    names = QUIET + stream, GLITCHING + stream
+    points = [minimum(results.of(unit, format, target), name) for name in names]
+    numbers = [point.numbers[name] for point, name in zip(points, names, strict=True) if point]
+    ratios = [results.ratio(unit, format, target, name) for name in names]
+    return " to ".join(f"{number:,.3g}" if number < 100 else f"{number:,.0f}" for number in numbers), " to ".join(
+        filter(None, map(percent, ratios))
+    )
+
+
 def programmed(results: Results) -> Sheet | None:
     """FPGAs; None without."""
     rows = []
@@ -135,6 +180,7 @@ def sheets(results: Results) -> list[Sheet]:
     """Those for the screen."""
     found = [summary(results)]
     found += [mapped(results, target) for target in results.targets if target == "gates" or "liberty" in target]
+    found += energies(results)
     fpgas = programmed(results)
     return found + ([fpgas] if fpgas else [])
 
