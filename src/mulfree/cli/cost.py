@@ -19,8 +19,8 @@ from mulfree.cli.threads import set_threads
 from mulfree.hardware import Costs, Memory, Operations, inference, piecewise_unit, standard_unit, training_step
 from mulfree.hardware.estimate import Unit
 from mulfree.hardware.plot import save_energies
-from mulfree.hardware.prices import BYTES, DRAM, FORMATS, LABELS, MEMORIES
-from mulfree.hardware.synthesis.areas import Areas
+from mulfree.hardware.prices import BYTES, DRAM, FORMATS, LABELS, MEMORIES, PIECEWISE
+from mulfree.hardware.synthesis.measured import Measured
 from mulfree.hardware.units import joules
 from mulfree.recipes import Recipe, changed, load
 from mulfree.recipes.model import Loss
@@ -60,7 +60,7 @@ def cost(
     output: Annotated[Path | None, typer.Option(help="PNG of a step's energy by kind of operation.")] = None,
     measured: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="JSON of mulfree hardware cost: its areas in place of Table 4's."),
+        typer.Option(metavar="FILE", help="JSON of mulfree hardware cost: areas and energies for Appendix B's."),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; torch's choice if not given.")] = None,
 ) -> None:
@@ -73,7 +73,7 @@ def cost(
     console = screen()
     with reported():
         set_threads(threads)
-        areas = _areas(measured)
+        found = _measured(measured)
         changes = changes_of({"task.batch_size": batch_size}, set_)
         own = {"--argument": argument, "--input-shape": input_shape, "--tokens": tokens, "--loss": loss}
         if (recipe is None) == (model is None):
@@ -83,17 +83,17 @@ def cost(
         base = load(recipe or "") if model is None else recipe_of_model(model, input_shape, argument, tokens, loss)
         full = replace(base, arithmetic=Arithmetic())
         chosen = fitting(changed(full, {"training.workers": 0, **changes}), changes)
-        costs = _counted(chosen, memory)
-    for table in (_operations(chosen, costs), _energies(costs), _units(areas)):
+        costs = _counted(chosen, memory, found)
+    for table in (_operations(chosen, costs), _energies(costs), _units(found)):
         console.print(table)
-    console.print(_remarks(costs) + _source(areas), highlight=False)
+    console.print(_remarks(costs) + _source(found), highlight=False)
     with reported():
-        _write(chosen, costs, json_, output, areas)
+        _write(chosen, costs, json_, output, found)
     for path in filter(None, (json_, output)):
         console.print(f"Wrote {path}", highlight=False, soft_wrap=True)
 
 
-def _counted(recipe: Recipe, memory: Memory) -> Costs:
+def _counted(recipe: Recipe, memory: Memory, measured: Measured | None) -> Costs:
     if not recipe.arithmetic.replaced:
         raise ConfigError("arithmetic: nothing is replaced, so there is nothing to compare; try arithmetic.policy=full")
     trainer = Trainer(
@@ -103,9 +103,10 @@ def _counted(recipe: Recipe, memory: Memory) -> Costs:
         step, forward = training_step(trainer), inference(trainer)
     except NotImplementedError as error:  # refused by the conversion
         raise ConfigError(f"{recipe.name} has no piecewise affine form: {error}") from error
+    energies = {format: measured.energies(format) for format in FORMATS} if measured else {}
     if recipe.kind == "model":
-        return Costs(step, forward, memory=memory)
-    return Costs(step, forward, trainer.steps_per_epoch, trainer.total_steps, memory)
+        return Costs(step, forward, memory=memory, measured=energies)
+    return Costs(step, forward, trainer.steps_per_epoch, trainer.total_steps, memory, energies)
 
 
 def _operations(recipe: Recipe, costs: Costs) -> Table:
@@ -150,41 +151,42 @@ def _energies(costs: Costs) -> Table:
     return table
 
 
-def _areas(path: Path | None) -> Areas | None:
-    """Those of ``--measured``, complete."""
+def _measured(path: Path | None) -> Measured | None:
     if path is None:
         return None
     try:
-        areas = Areas.read(path)
-        _ = [areas.of(unit, format) for unit in get_args(Unit) for format in FORMATS]
+        return Measured.read(path)
     except (ValueError, OutputError) as error:
         raise ConfigError(f"--measured: {path}: {error}") from error
-    return areas
 
 
-def _units(areas: Areas | None) -> Table:
+def _units(measured: Measured | None) -> Table:
     table = titled(
         "Energy of one operation and area of its circuit", "multiplications in", "unit", "standard",
         "piecewise affine", "ratio", "standard", "piecewise affine", "ratio", words=2,
     )  # fmt: skip
-    measure = "µm²" if areas is None else "transistors" if areas.target == "gates" else ""
+    measure = "µm²" if measured is None else "transistors" if measured.target == "gates" else ""
     for format in FORMATS:
         for unit in get_args(Unit):
             old, new = standard_unit(unit, format), piecewise_unit(unit)
-            sizes = (old.area, new.area) if areas is None else areas.of(unit, format)
+            sizes = (old.area, new.area) if measured is None else measured.areas(unit, format)
+            energy = new.energy
+            if measured is not None:
+                energy += measured.energies(format).products - PIECEWISE.energy
             table.add_row(
-                LABELS[format], unit,
-                f"{old.energy:.1f} pJ", f"{new.energy:.1f} pJ", _percent(new.energy, old.energy),
+                LABELS[format], unit, f"{old.energy:.1f} pJ", f"{energy:.2g} pJ", _percent(energy, old.energy),
                 *(f"{size:,.0f} {measure}".rstrip() for size in sizes), _percent(sizes[1], sizes[0]),
             )  # fmt: skip
     return table
 
 
-def _source(areas: Areas | None) -> str:
-    if areas is None:
-        return "\nAreas are Table 4's."
+def _source(measured: Measured | None) -> str:
+    if measured is None:
+        return "\nAreas and energies are Table 4's."
     return (
-        f"\nAreas are measured ({areas.target}, {areas.measure}; float16's for bfloat16 too); energies are Table 4's."
+        f"\nAreas are measured ({measured.target}, {measured.measure}; float16's for bfloat16 too). Energies of PAM, "
+        "PAD, exp2 and log2 are Table 4's\nof a multiplication times the measured ratio to it (Gaussian operands, "
+        "without or with glitches, whichever is larger); the others are Table 4's."
     )
 
 
@@ -199,22 +201,23 @@ def _remarks(costs: Costs) -> str:
         price = f"{MEMORIES[costs.memory]:g} pJ for 64 bits"
         price += f", the middle of {DRAM[0]:g} to {DRAM[1]:g}" if costs.memory == "dram" else ""
         memory = f"Memory: each operand is read and each result written once a call, {price}.\nLeft out: repeated reads"
+    operations = "" if costs.measured else " A PAM, PAD, exp2 or log2 is two int32 additions."
     epochs = "" if costs.steps_per_epoch is None else " An epoch is as many steps like the first one."
     partial = ""
     if costs.step.total.multiplications:
         partial = "\nMultiplications left are torch's own operations; their additions and memory are not counted."
     return (
-        "Estimates for a 45 nm process by Table 4 and Appendix B of the paper. A PAM, PAD, exp2 or log2 is two int32 "
-        "additions; additions are\nfloat32 in every format. In standard arithmetic a division, root, exponential or "
+        f"Estimates for a 45 nm process by Table 4 and Appendix B of the paper.{operations} Additions are\nfloat32 in "
+        "every format. In standard arithmetic a division, root, exponential or "
         f"logarithm is priced as one multiplication, less than it costs.\n{memory}, control, instruction fetch, "
         f"interconnect, idle circuits.{epochs}{partial}"
     )
 
 
-def _write(recipe: Recipe, costs: Costs, data: Path | None, picture: Path | None, areas: Areas | None) -> None:
+def _write(recipe: Recipe, costs: Costs, data: Path | None, picture: Path | None, measured: Measured | None) -> None:
     if data is not None:
-        measured = {} if areas is None else {"measured_areas": areas.to_data()}
-        write_json(data, {"recipe": recipe.name, "arithmetic": recipe.arithmetic.label, **costs.to_data(), **measured})
+        found = {} if measured is None else {"measured": measured.to_data()}
+        write_json(data, {"recipe": recipe.name, "arithmetic": recipe.arithmetic.label, **costs.to_data(), **found})
     if picture is not None:
         with writing(picture):
             _draw(picture, recipe, costs)

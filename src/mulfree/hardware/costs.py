@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 from mulfree.hardware.count import Counted, Operations
@@ -14,7 +15,7 @@ from mulfree.hardware.estimate import (
     standard_energy,
     standard_unit,
 )
-from mulfree.hardware.prices import ACCUMULATION, FORMATS, MEMORIES, MULTIPLICATION, PIECEWISE, Format, Memory
+from mulfree.hardware.prices import ACCUMULATION, FORMATS, MEMORIES, MULTIPLICATION, PIECEWISE, Energies, Format, Memory
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Costs:
         inference: one forward pass in evaluation mode.
         steps_per_epoch, total_steps: of the training; None where there is none, but a step alone.
         memory: where operands and results are.
+        measured: energies of piecewise affine operations in place of Appendix B's.
     """
 
     step: Counted
@@ -33,6 +35,7 @@ class Costs:
     steps_per_epoch: int | None = None
     total_steps: int | None = None
     memory: Memory = "none"
+    measured: Mapping[Format, Energies] = field(default_factory=dict)
 
     def energies(self, format: Format) -> dict[str, tuple[Energy, Energy]]:
         """Energies in ordinary and in piecewise affine arithmetic of a step, an epoch, the training (as many steps as
@@ -48,7 +51,7 @@ class Costs:
     def _both(self, operations: Operations, format: Format) -> tuple[Energy, Energy]:
         return (
             standard_energy(operations, format, self.memory),
-            piecewise_energy(operations, format, self.memory),
+            piecewise_energy(operations, format, self.memory, self.measured.get(format, Energies())),
         )
 
     def to_data(self) -> dict[str, Any]:

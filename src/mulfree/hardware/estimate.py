@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import astuple, dataclass
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from mulfree.hardware.count import Operations
 from mulfree.hardware.prices import (
@@ -14,10 +14,13 @@ from mulfree.hardware.prices import (
     MEMORIES,
     MULTIPLICATION,
     PIECEWISE,
+    Energies,
     Format,
     Memory,
     Price,
 )
+
+_TABLE: Final = Energies()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ def standard_energy(operations: Operations, format: Format = "float32", memory: 
     )
 
 
-def piecewise_energy(operations: Operations, format: Format = "float32", memory: Memory = "none") -> Energy:
+def piecewise_energy(
+    operations: Operations, format: Format = "float32", memory: Memory = "none", energies: Energies = _TABLE
+) -> Energy:
     """The operations as counted; multiplications that the arithmetic leaves are multiplications of ``format``.
 
     Raises:
@@ -72,8 +77,10 @@ def piecewise_energy(operations: Operations, format: Format = "float32", memory:
     _check("format", format, BYTES)
     work = operations.work
     return Energy(
-        products=work.products * PIECEWISE.energy + operations.multiplications * MULTIPLICATION[format].energy,
-        other=(work.quotients + work.powers + work.logarithms) * PIECEWISE.energy,
+        products=work.products * energies.products + operations.multiplications * MULTIPLICATION[format].energy,
+        other=(
+            work.quotients * energies.quotients + work.powers * energies.powers + work.logarithms * energies.logarithms
+        ),
         additions=operations.all_additions * ACCUMULATION.energy,
         memory=_memory(operations, format, memory),
     )

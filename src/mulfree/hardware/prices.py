@@ -60,6 +60,17 @@ logarithms to base two cost the same is ours: a quotient is a subtraction in pla
 integer addition and a shift or rounding.
 """
 
+
+@dataclass(frozen=True, slots=True)
+class Energies:
+    """Energies of piecewise affine operations in pJ, by default those of ``PIECEWISE``."""
+
+    products: float = PIECEWISE.energy
+    quotients: float = PIECEWISE.energy
+    powers: float = PIECEWISE.energy
+    logarithms: float = PIECEWISE.energy
+
+
 ACCUMULATION: Final = ADDITION["float32"]
 """A float addition in any format: Appendix B accumulates in float32."""
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mulfree.hardware.synthesis import Plan, Point, Results, jobs, minimum, pareto
-from mulfree.hardware.synthesis.areas import Areas
+from mulfree.hardware.synthesis.measured import Measured
 from mulfree.hardware.synthesis.plot import save_sweep, widths
 from mulfree.hardware.synthesis.points import published
-from mulfree.hardware.synthesis.report import frontier, markdown, programmed, summary
+from mulfree.hardware.synthesis.report import energies, frontier, markdown, programmed, summary
 from tests.command_line import message
 from tests.tiny_recipe import TINY
 
 _UNITS = {"pam": 10, "ieee_multiplier": 40, "pam_multiply_add": 30, "ieee_multiply_add": 60}
+_OTHERS = {"pad": 4, "exp2": 8, "log2": 20}
 
 
 def _gates(unit: str, format: str, recipe: str, transistors: float, depth: float) -> Point:
-    return Point(unit, format, "gates", recipe, {"transistors": transistors, "depth": depth})
+    numbers = {"transistors": transistors, "depth": depth}
+    numbers |= {"energy, Gaussian": transistors / depth, "energy with glitches, Gaussian": 3 * transistors}
+    return Point(unit, format, "gates", recipe, numbers)
 
 
 def _luts(unit: str, target: str, luts: float, **more: float) -> Point:
@@ -31,7 +35,7 @@ def results() -> Results:
     points = [
         _gates(unit, format, recipe, size * weight, 90 / min(weight, 3))
         for format in ("float32", "float16")
-        for unit, size in _UNITS.items()
+        for unit, size in {**_UNITS, **_OTHERS}.items()
         for recipe, weight in (("area", 1), ("delay", 3), ("worse", 4))
     ]
     fpga = [
@@ -64,6 +68,7 @@ def test_the_paper() -> None:
     assert published("pam", "float32") == pytest.approx(274 / 7700)
     assert published("pam", "bfloat16") == published("pam", "float16") == pytest.approx(274 / 1640)
     assert published("pam_multiply_add", "float32") == pytest.approx((274 + 4184) / (7700 + 4184))
+    assert published("pam", "float32", "energy") == pytest.approx(0.2 / 3.7)
     assert published("pad", "float32") is published("pam", "E8M4") is None
 
 
@@ -72,7 +77,7 @@ def test_tables(results: Results) -> None:
     fpgas = programmed(results)
     assert fpgas is not None
     assert fpgas.rows[0] == ("ECP5", "float32 PAM", "100", "0", "8", "120", "20 %", "200 %", "300 %")
-    assert len(frontier(results).rows) == 16  # of three points each, one is beaten
+    assert len(frontier(results).rows) == 28  # of three points each, one is beaten
     page = markdown(results)
     for text in (
         "- command: mulfree hardware cost",
@@ -97,19 +102,53 @@ def test_plot(results: Results, tmp_path: Path) -> None:
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_cost_takes_measured_areas(results: Results, tmp_path: Path) -> None:
+def test_cost_takes_measured_areas_and_energies(results: Results, tmp_path: Path) -> None:
     measured, recipe, data = tmp_path / "measured.json", tmp_path / "tiny.toml", tmp_path / "cost.json"
     recipe.write_text(TINY)
     measured.write_text(json.dumps(results.to_data()))
     output = message("cost", str(recipe), "--measured", str(measured), "--json", str(data), code=0)
     assert "40 transistors" in output
     assert "Areas are measured (gates, transistors" in output
-    assert json.loads(data.read_text())["measured_areas"]["areas"]["multiplier"]["float32"]["piecewise_affine"] == 10
-    assert Areas.read(measured).of("multiply-accumulate", "float16") == (60, 30)
-    results.points = [point for point in results.points if point.format != "float16"]
+    assert "two int32 additions" not in output
+    found = json.loads(data.read_text())
+    assert found["measured"]["areas"]["multiplier"]["float32"]["piecewise_affine"] == 10
+    assert found["measured"]["energy_pJ"]["float16"] == pytest.approx(
+        {"products": 1.1 / 4, "quotients": 1.1 / 10, "powers": 1.1 / 5, "logarithms": 1.1 / 2}
+    )
+    work, energy = found["step"]["total"]["work"], found["energy_pJ"]["float32"]["step"]["piecewise_affine"]
+    assert energy["products"] == pytest.approx(3.7 / 4 * work["products"])
+    others = work["quotients"] / 10 + work["powers"] / 5 + work["logarithms"] / 2
+    assert energy["other"] == pytest.approx(3.7 * others)
+    assert Measured.read(measured).areas("multiply-accumulate", "float16") == (60, 30)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "text"),
+    [
+        (lambda point: point.format == "float16", "has no ieee_multiplier in float16"),
+        (lambda point: point.unit == "exp2", "has no energies of exp2"),
+        (lambda point: point.target == "gates", "has neither the cells of a library nor gates"),
+    ],
+)
+def test_measured_files_that_lack_something(
+    results: Results, tmp_path: Path, left_out: Callable[[Point], bool], text: str
+) -> None:
+    measured, recipe = tmp_path / "measured.json", tmp_path / "tiny.toml"
+    recipe.write_text(TINY)
+    results.points = [point for point in results.points if not left_out(point)]
     measured.write_text(json.dumps(results.to_data()))
-    assert "has no ieee_multiplier in float16" in message("cost", str(recipe), "--measured", str(measured), code=2)
+    assert text in message("cost", str(recipe), "--measured", str(measured), code=2)
     assert "--measured" in message("cost", str(recipe), "--measured", str(recipe), code=2)
+
+
+def test_energies(results: Results) -> None:
+    """Without glitches the ratio is that of the recipe with the least energy, and so it is with them."""
+    (sheet,) = energies(results)
+    assert sheet.columns == ("format", "unit", "paper", "Gaussian: transistors switched", "by IEEE's")
+    assert sheet.rows[0] == ("float32", "PAM", "5.4 %", "0.111 to 30", "25 % to 25 %")
+    assert sheet.rows[1][-1] == ""
+    results.points = [point for point in results.points if "luts" in point.numbers]
+    assert energies(results) == []
 
 
 def test_jobs_are_done_once() -> None:
