@@ -33,13 +33,7 @@ struct Terms {
 };
 
 // From memory that the kernel does not write, so that loads may overtake stores.
-inline Int fetch(const std::int32_t* from) {
-#if defined(__CUDACC__)
-  return Int(__ldg(from));
-#else
-  return Int(*from);
-#endif
-}
+inline Int fetch(const std::int32_t* from) { return Int(__ldg(from)); }
 
 // Walks rows of at most 32 * slots numbers. Loops are unrolled, and values of the row are kept in registers.
 template <int slots>

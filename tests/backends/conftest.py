@@ -9,8 +9,9 @@ import pytest
 
 from mulfree.backends.contract import Backend
 from mulfree.backends.select import named
+from tests.cuda.checks import CheckedBackend, skip_without_checks
 from tests.cuda.device import OnDevice, needs_device
-from tests.cuda.emulator import emulated_backend, skip_without_compiler
+from tests.cuda.emulator import Schedule, emulated_backend, skip_without_compiler
 
 try:
     from mulfree.backends import _cpu
@@ -35,9 +36,11 @@ def _choose(target: str) -> Iterator[Backend]:
 
 
 def _cuda() -> list[Any]:
-    """The CUDA kernels in the emulation, and on the device where there is one."""
+    """The CUDA kernels in the emulation, there also with checks of memory, and on the device where there is one."""
+    checked = [pytest.mark.native, *skip_without_checks()]
     return [
         pytest.param("emulated", id="cuda-emulated", marks=[pytest.mark.native, *skip_without_compiler()]),
+        pytest.param("checked", id="cuda-checked", marks=[pytest.mark.slow, *checked]),
         pytest.param("device", id="cuda-device", marks=[pytest.mark.cuda, needs_device]),
     ]
 
@@ -45,6 +48,8 @@ def _cuda() -> list[Any]:
 def _yield_backend(name: str) -> Iterator[Any]:
     if name == "emulated":
         yield emulated_backend()
+    elif name == "checked":
+        yield CheckedBackend(Schedule("random", seed=4, switching=10))
     elif name == "device":
         yield OnDevice(named("cuda"))
     else:

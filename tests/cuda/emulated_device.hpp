@@ -1,7 +1,6 @@
 // Thread blocks on the processor: what csrc/cuda needs of CUDA C++ as plain C++, one fiber a thread, one block after
 // the other. Float additions run with denormals flushed, as the kernels' are on the device.
 #pragma once
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -9,7 +8,12 @@
   static void name##_body(const Args& args);                                          \
   extern "C" void name(const void* args) { name##_body(*static_cast<const Args*>(args)); } \
   static void name##_body([[maybe_unused]] const Args& args)
+// With room behind it, so that the end of an array is not the beginning of the next.
+#if defined(MF_APART)
+#define MF_SHARED static __attribute__((aligned(MF_APART)))
+#else
 #define MF_SHARED static
+#endif
 #define MF_UNROLL
 #define MF_ROLLED
 
@@ -21,11 +25,15 @@ struct Thread {
   Index thread, block, threads, blocks;
 };
 extern Thread* current;
-void wait_for_block();
-// Exchanges a word with the other lanes of the warp; all of them call it.
-std::uint32_t exchange(std::uint32_t word, int source_lane);
-bool any_of_warp(bool value);
+// What a thread waits for. Of those of a warp, only `warp` orders what its lanes do to memory.
+enum class Barrier { block, block_or, warp, vote, exchange };
+void wait_for_block(Barrier kind);
 bool any_of_block(bool value);
+// Exchanges a word with the other lanes of the warp; all of them call it.
+std::uint32_t exchange(unsigned mask, std::uint32_t word, int source_lane);
+bool any_of_warp(unsigned mask, bool value, Barrier kind);
+// Before memory is read that no thread of the launch may write.
+void read_constant(const void* address, std::size_t bytes);
 inline int lane() { return static_cast<int>(current->thread.x % 32); }
 }  // namespace emulated
 
@@ -34,21 +42,30 @@ inline int lane() { return static_cast<int>(current->thread.x % 32); }
 #define blockDim (emulated::current->threads)
 #define gridDim (emulated::current->blocks)
 
-inline void __syncthreads() { emulated::wait_for_block(); }
+inline void __syncthreads() { emulated::wait_for_block(emulated::Barrier::block); }
 inline int __syncthreads_or(int value) { return emulated::any_of_block(value != 0); }
-inline void __syncwarp(unsigned = 0xffffffffu) { emulated::any_of_warp(false); }
-inline int __shfl_sync(unsigned, int v, int source) {
-  return static_cast<int>(emulated::exchange(static_cast<std::uint32_t>(v), source & 31));
+inline void __syncwarp(unsigned mask = 0xffffffffu) { emulated::any_of_warp(mask, false, emulated::Barrier::warp); }
+inline int __shfl_sync(unsigned mask, int v, int source) {
+  return static_cast<int>(emulated::exchange(mask, static_cast<std::uint32_t>(v), source & 31));
 }
-inline int __shfl_down_sync(unsigned, int v, int delta) {
-  const int source = emulated::lane() + delta;
-  return static_cast<int>(emulated::exchange(static_cast<std::uint32_t>(v), source < 32 ? source : emulated::lane()));
+inline int __shfl_down_sync(unsigned mask, int v, int delta) {
+  const int lane = emulated::lane(), source = lane + delta < 32 ? lane + delta : lane;
+  return static_cast<int>(emulated::exchange(mask, static_cast<std::uint32_t>(v), source));
 }
-inline int __shfl_xor_sync(unsigned, int v, int mask) {
-  return static_cast<int>(emulated::exchange(static_cast<std::uint32_t>(v), emulated::lane() ^ mask));
+inline int __shfl_xor_sync(unsigned mask, int v, int other) {
+  return static_cast<int>(emulated::exchange(mask, static_cast<std::uint32_t>(v), emulated::lane() ^ other));
 }
-inline int __any_sync(unsigned, int value) { return emulated::any_of_warp(value != 0); }
-inline int __all_sync(unsigned, int value) { return !emulated::any_of_warp(value == 0); }
+inline int __any_sync(unsigned mask, int value) {
+  return emulated::any_of_warp(mask, value != 0, emulated::Barrier::vote);
+}
+inline int __all_sync(unsigned mask, int value) {
+  return !emulated::any_of_warp(mask, value == 0, emulated::Barrier::vote);
+}
+template <class T>
+inline T __ldg(const T* from) {
+  emulated::read_constant(from, sizeof(T));
+  return *from;
+}
 
 inline float __int_as_float(int v) {
   float f;
@@ -66,7 +83,7 @@ inline int __float2int_rn(float a) {
   if (a != a) return 0;
   if (a >= 2147483648.0f) return INT32_MAX;
   if (a < -2147483648.0f) return INT32_MIN;
-  return static_cast<int>(std::nearbyintf(a));
+  return static_cast<int>(__builtin_nearbyintf(a));
 }
 inline float __int2float_rn(int a) { return static_cast<float>(a); }
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {

@@ -1,12 +1,17 @@
 // Runs a kernel block by block. Threads are fibers that hand over where they wait for others.
-#include "emulated_device.hpp"
+#include "emulator.hpp"
 
 #include <setjmp.h>
 #include <ucontext.h>
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <vector>
+
+#include "emulated_device.hpp"
 
 namespace emulated {
 Thread* current;
@@ -14,36 +19,51 @@ Thread* current;
 namespace {
 
 constexpr std::size_t kStack = 64 * 1024;
-using Kernel = void (*)(const void*);
+constexpr std::size_t kLanes = 32;
+
+// What threads wait for; all that wait together must wait for the same.
+struct Wait {
+  Barrier kind;
+  const void* code;
+};
 
 struct Warp {
-  std::uint32_t words[2][32];
+  std::uint32_t words[2][kLanes];
   bool any[2];
   int live = 0, arrived = 0;
   unsigned turn = 0;
+  std::uint32_t epoch = 0;
+  Wait wait;
 };
 
 struct Fiber {
   Thread thread;
   ucontext_t start;
   jmp_buf state;
-  std::unique_ptr<char[]> stack{new char[kStack]};
+  char* stack;
   bool started, done;
   Warp* warp;
 };
 
+Call call;
 std::vector<Fiber> fibers;
+std::unique_ptr<char[]> stacks;
 std::vector<Warp> warps;
 ucontext_t scheduler_start;
 jmp_buf scheduler;
 Fiber* running;
-Kernel kernel;
-const void* arguments;
+std::mt19937 draw;
 int live, arrived;
 unsigned turn;
+Wait block_wait;
+std::uint32_t block, epoch, epoch_at_start, last_epoch;
+std::uint64_t progress;  // grows whenever a thread has got further
 
 void pass_block() {
-  if (live > 0 && arrived == live) arrived = 0, ++turn;
+  if (live == 0 || arrived < live) return;
+  arrived = 0;
+  ++turn;
+  epoch = ++last_epoch;
 }
 
 void pass_warp(Warp& warp) {
@@ -51,6 +71,7 @@ void pass_warp(Warp& warp) {
   warp.arrived = 0;
   ++warp.turn;
   warp.any[warp.turn & 1] = false;  // what the next exchange collects
+  if (warp.wait.kind == Barrier::warp) warp.epoch = ++last_epoch;
 }
 
 void yield() {
@@ -59,8 +80,10 @@ void yield() {
 }
 
 void run_thread() {
-  kernel(arguments);
+  call.kernel(call.arguments);
+  if (running->warp->arrived > 0) report("a lane ends while others wait at", nullptr, running->warp->wait.code);
   running->done = true;
+  ++progress;
   --live;
   --running->warp->live;
   pass_block();
@@ -69,6 +92,7 @@ void run_thread() {
 }
 
 void resume(Fiber& fiber) {
+  if (fiber.done) return;
   running = &fiber;
   current = &fiber.thread;
   if (_setjmp(scheduler)) return;
@@ -77,81 +101,160 @@ void resume(Fiber& fiber) {
   swapcontext(&scheduler_start, &fiber.start);
 }
 
-void run_block() {
+// 0, ..., count - 1 as the schedule wants them.
+std::vector<std::size_t> ordered(std::size_t count) {
+  std::vector<std::size_t> found(count);
+  std::iota(found.begin(), found.end(), 0);
+  if (call.order == Order::backward) std::reverse(found.begin(), found.end());
+  if (call.order == Order::random || call.order == Order::warps) std::shuffle(found.begin(), found.end(), draw);
+  return found;
+}
+
+void run_round() {
+  if (call.order != Order::warps) {
+    for (std::size_t i : ordered(fibers.size())) resume(fibers[i]);
+    return;
+  }
+  for (std::size_t warp : ordered(warps.size())) {
+    const std::vector<std::size_t> lanes = ordered(kLanes);
+    std::uint64_t before;
+    do {
+      before = progress;
+      for (std::size_t lane : lanes)
+        if (warp * kLanes + lane < fibers.size()) resume(fibers[warp * kLanes + lane]);
+    } while (progress != before);
+  }
+}
+
+void begin_block() {
   const std::size_t count = fibers.size();
-  warps.assign((count + 31) / 32, Warp{});
+  warps.assign((count + kLanes - 1) / kLanes, Warp{});
   live = static_cast<int>(count);
   arrived = 0;
+  epoch = epoch_at_start = ++last_epoch;
   for (std::size_t i = 0; i < count; ++i) {
     Fiber& fiber = fibers[i];
     fiber.started = fiber.done = false;
-    fiber.warp = &warps[i / 32];
+    fiber.warp = &warps[i / kLanes];
     ++fiber.warp->live;
     getcontext(&fiber.start);
-    fiber.start.uc_stack.ss_sp = fiber.stack.get();
+    fiber.start.uc_stack.ss_sp = fiber.stack;
     fiber.start.uc_stack.ss_size = kStack;
     fiber.start.uc_link = nullptr;
     makecontext(&fiber.start, run_thread, 0);
   }
-  while (live > 0)
-    for (Fiber& fiber : fibers)
-      if (!fiber.done) resume(fiber);
+}
+
+// False if its threads wait for each other.
+bool run_block() {
+  begin_block();
+  while (live > 0) {
+    const std::uint64_t before = progress;
+    run_round();
+    if (progress == before) {
+      report("threads of a block wait for ever, the others of the block at", block_wait.code);
+      return false;
+    }
+  }
+  return true;
+}
+
+// Notes what a thread is going to wait for; `count` others wait already.
+void arrive(Wait& wait, int& count, Barrier kind, const void* code) {
+  if (count == 0) wait = {kind, code};
+  else if (wait.kind != kind || wait.code != code) report("threads wait at different barriers", code, wait.code);
+  ++count;
+  ++progress;
+}
+
+unsigned arrive_at_warp(Warp& warp, Barrier kind, unsigned mask, const void* code) {
+  if (mask != 0xffffffffu) report("the emulation knows whole warps only", code);
+  if (warp.live < static_cast<int>(kLanes)) report("lanes of the warp have ended", code);
+  arrive(warp.wait, warp.arrived, kind, code);
+  return warp.turn;
 }
 
 }  // namespace
 
-void wait_for_block() {
-  const unsigned now = turn;
-  ++arrived;
+Moment now() {
+  return {block, static_cast<std::uint32_t>(running - fibers.data()), epoch, running->warp->epoch};
+}
+
+std::uint32_t first_epoch() { return epoch_at_start; }
+
+bool is_private(std::uintptr_t address) {
+  const auto within = [address](const void* start, std::size_t bytes) {
+    return address - reinterpret_cast<std::uintptr_t>(start) < bytes;
+  };
+  return within(running->stack, kStack) || within(fibers.data(), fibers.size() * sizeof(Fiber)) ||
+         within(&current, sizeof current);
+}
+
+void may_switch() {
+  if (call.switching == 0 || draw() % call.switching) return;
+  ++progress;
+  yield();
+}
+
+void wait_for_block(Barrier kind) {
+  const unsigned before = turn;
+  arrive(block_wait, arrived, kind, __builtin_return_address(0));
   pass_block();
-  while (turn == now) yield();
+  while (turn == before) yield();
 }
 
 bool any_of_block(bool value) {
   static bool any[2];
-  const unsigned now = turn;
-  if (arrived == 0) any[now & 1] = false;
-  any[now & 1] |= value;
-  wait_for_block();
-  return any[now & 1];
+  const unsigned before = turn;
+  if (arrived == 0) any[before & 1] = false;
+  any[before & 1] |= value;
+  arrive(block_wait, arrived, Barrier::block_or, __builtin_return_address(0));
+  pass_block();
+  while (turn == before) yield();
+  return any[before & 1];
 }
 
-std::uint32_t exchange(std::uint32_t word, int source_lane) {
+std::uint32_t exchange(unsigned mask, std::uint32_t word, int source_lane) {
   Warp& warp = *running->warp;
-  const unsigned now = warp.turn;
-  warp.words[now & 1][lane()] = word;
-  ++warp.arrived;
+  const unsigned before = arrive_at_warp(warp, Barrier::exchange, mask, __builtin_return_address(0));
+  warp.words[before & 1][lane()] = word;
   pass_warp(warp);
-  while (warp.turn == now) yield();
-  return warp.words[now & 1][source_lane];
+  while (warp.turn == before) yield();
+  return warp.words[before & 1][source_lane];
 }
 
-bool any_of_warp(bool value) {
+bool any_of_warp(unsigned mask, bool value, Barrier kind) {
   Warp& warp = *running->warp;
-  const unsigned now = warp.turn;
-  warp.any[now & 1] |= value;
-  ++warp.arrived;
+  const unsigned before = arrive_at_warp(warp, kind, mask, __builtin_return_address(0));
+  warp.any[before & 1] |= value;
   pass_warp(warp);
-  while (warp.turn == now) yield();
-  return warp.any[now & 1];
+  while (warp.turn == before) yield();
+  return warp.any[before & 1];
 }
 
 }  // namespace emulated
 
-extern "C" void emulate(void (*kernel)(const void*), const void* arguments, const std::uint32_t* blocks,
-                        std::uint32_t threads) {
+extern "C" void emulate(const emulated::Call* wanted) {
   using namespace emulated;
-  emulated::kernel = kernel;
-  emulated::arguments = arguments;
+  call = *wanted;
+  draw.seed(call.seed);
+  const std::uint32_t* blocks = call.blocks;
   const unsigned before = _mm_getcsr();
   _mm_setcsr((before & ~0x6000u) | 0x8040);  // round to nearest, flush denormals
-  if (fibers.size() != threads) fibers = std::vector<Fiber>(threads);
-  for (std::uint32_t z = 0; z < blocks[2]; ++z)
-    for (std::uint32_t y = 0; y < blocks[1]; ++y)
-      for (std::uint32_t x = 0; x < blocks[0]; ++x) {
-        for (std::uint32_t t = 0; t < threads; ++t)
-          fibers[t].thread = {{t, 0, 0}, {x, y, z}, {threads, 1, 1}, {blocks[0], blocks[1], blocks[2]}};
-        run_block();
-      }
+  if (fibers.size() != call.threads) {
+    fibers = std::vector<Fiber>(call.threads);
+    stacks.reset(new char[call.threads * kStack]);
+    for (std::uint32_t t = 0; t < call.threads; ++t) fibers[t].stack = stacks.get() + t * kStack;
+  }
+  last_epoch = 0;
+  begin_checks(call);
+  for (std::size_t i : ordered(std::size_t{blocks[0]} * blocks[1] * blocks[2])) {
+    block = static_cast<std::uint32_t>(i);
+    const Index place{block % blocks[0], block / blocks[0] % blocks[1], block / blocks[0] / blocks[1]};
+    for (std::uint32_t t = 0; t < call.threads; ++t)
+      fibers[t].thread = {{t, 0, 0}, place, {call.threads, 1, 1}, {blocks[0], blocks[1], blocks[2]}};
+    if (!run_block()) break;
+  }
+  end_checks();
   _mm_setcsr(before);
 }

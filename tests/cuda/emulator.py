@@ -1,81 +1,90 @@
-"""A launcher that runs the CUDA kernels on the processor: the same sources, compiled as plain C++."""
+"""A launcher that runs the CUDA kernels on the processor."""
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from typing import Literal, get_args
 
 import pytest
 
 from mulfree.backends.cuda.backend import CUDABackend
-from mulfree.backends.cuda.kernels import Launch, Program, source_root
+from mulfree.backends.cuda.kernels import Launch
+from tests.cuda.build import COMPILER, built
 
-HERE = Path(__file__).parent
-COMPILER = shutil.which(os.environ.get("CXX", "c++"))
-
-
-@cache
-def _sources() -> bytes:
-    root = source_root()
-    paths = [path for folder in (root / "cuda", root / "law", HERE) for path in sorted(folder.rglob("*.[ch]*"))]
-    return b"".join(path.read_bytes() for path in paths)
+Order = Literal["forward", "backward", "random", "warps"]
 
 
-def _built(program: Program) -> Path:
-    """Where the library of a program lies, by the content of all sources: processes of the tests share it."""
-    key = hashlib.sha256(_sources() + repr(program).encode()).hexdigest()
-    folder = Path(tempfile.gettempdir()) / f"mulfree-emulated-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    assert folder.stat().st_uid == os.getuid()
-    return folder / f"{key}.so"
+@dataclass(frozen=True)
+class Schedule:
+    """How threads and blocks take turns, see ``emulator.hpp``."""
+
+    order: Order = "forward"
+    seed: int = 0
+    switching: int = 0
+    """A thread hands over before one access to memory in so many; 0: at barriers only. Needs a checked library."""
 
 
-@cache
-def _library(program: Program) -> ctypes.CDLL:
-    library = _built(program)
-    if not library.exists():
-        _compile(program, library)
-    return ctypes.CDLL(str(library))
+class Range(ctypes.Structure):
+    """Memory that a kernel may use."""
+
+    _fields_ = (("start", ctypes.c_uint64), ("bytes", ctypes.c_uint64), ("space", ctypes.c_uint32))
 
 
-def _compile(program: Program, library: Path) -> None:
-    assert COMPILER is not None
-    root = source_root()
-    unfinished = library.with_suffix(f".{os.getpid()}")
-    macros = [f"-D{name}={value}" for name, value in (("MF_TARGET", "emulated_cuda"), *program.defines)]
-    folders = [f"-I{folder}" for folder in (HERE, root / "cuda", root / "law")]
-    command = [
-        COMPILER, "-std=c++20", "-O1", "-fwrapv", "-ffp-contract=off", "-shared", "-fPIC", "-w", *macros, *folders,
-        "-x", "c++", str(root / "cuda" / program.source), str(HERE / "emulator.cpp"), "-o", str(unfinished),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the compiler refuses {program}:\n{done.stderr[:4000]}")
-    unfinished.replace(library)
+GLOBAL, SHARED = range(2)
+
+
+class _Call(ctypes.Structure):
+    _fields_ = (
+        ("kernel", ctypes.c_void_p),
+        ("arguments", ctypes.c_char_p),
+        ("argument_bytes", ctypes.c_uint64),
+        ("blocks", ctypes.c_uint32 * 3),
+        ("threads", ctypes.c_uint32),
+        ("order", ctypes.c_uint32),
+        ("seed", ctypes.c_uint32),
+        ("switching", ctypes.c_uint32),
+        ("checked", ctypes.c_uint32),
+        ("ranges", ctypes.POINTER(Range)),
+        ("range_count", ctypes.c_uint64),
+    )
+
+
+def emulate(launch: Launch, schedule: Schedule, ranges: Iterable[Range] | None = None) -> str:
+    """Runs a kernel. With ``ranges``, all that it may use, its accesses to memory are checked.
+
+    Returns:
+        its faults, one a line.
+    """
+    checked = ranges is not None
+    library, _ = built(launch.program, checked)
+    parameter, found = launch.parameter(), list(ranges or ())
+    call = _Call(
+        ctypes.cast(library[launch.kernel], ctypes.c_void_p), parameter, len(parameter),
+        (ctypes.c_uint32 * 3)(*launch.blocks), launch.threads, get_args(Order).index(schedule.order), schedule.seed,
+        schedule.switching, checked, (Range * len(found))(*found), len(found),
+    )  # fmt: skip
+    library.emulate(ctypes.byref(call))
+    library.emulated_faults.restype = ctypes.c_char_p
+    faults: bytes = library.emulated_faults()
+    return faults.decode()
 
 
 class EmulatedLauncher:
     """Runs each block after the other; a device of 2 multiprocessors."""
 
+    def __init__(self, schedule: Schedule | None = None) -> None:
+        self.schedule = schedule or Schedule()
+
     def multiprocessors(self) -> int:
         return 2
 
     def launch(self, launch: Launch) -> None:
-        library = _library(launch.program)
         assert all(size > 0 for size in launch.blocks), launch
-        blocks = (ctypes.c_uint32 * 3)(*launch.blocks)
-        library.emulate(
-            ctypes.cast(library[launch.kernel], ctypes.c_void_p),
-            ctypes.c_char_p(launch.parameter()),
-            blocks,
-            ctypes.c_uint32(launch.threads),
-        )
+        faults = emulate(launch, self.schedule)
+        assert not faults, f"{launch.kernel} of {launch.program}: {faults}"
 
 
 @cache

@@ -15,7 +15,8 @@ from mulfree.backends.cuda.plans import SLOPE_TILES, TILES, choose_tiles, plan
 from mulfree.backends.cuda.problems import Problem, Source, Walk
 from mulfree.backends.select import named
 from mulfree.numerics.convolution import Window
-from tests.cuda.emulator import COMPILER, emulated_backend
+from tests.cuda.build import COMPILER
+from tests.cuda.emulator import emulated_backend
 
 
 def test_division_by_multiplication() -> None:
