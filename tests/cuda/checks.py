@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -40,7 +42,10 @@ def check(launch: Launch, schedule: Schedule, tensors: Iterable[Tensor]) -> None
     extents = {extent(x) for x in tensors}
     used = [(start, size) for start, size in extents if any(start <= field < start + size for field in fields)]
     ranges = [Range(start, size, GLOBAL) for start, size in used]
-    ranges += [Range(start, size, SHARED) for start, size in shared_variables(launch.program)]
+    shared = shared_variables(launch.program)
+    ranges += [Range(start, size, SHARED) for start, size in shared]
+    if sum(size for _, size in shared) > _MOST_SHARED:
+        raise FaultError(f"{launch.program} takes more shared memory than a block has")
     faults = emulate(launch, schedule, ranges)
     if faults:
         _, library = built(launch.program, checked=True)
@@ -48,8 +53,13 @@ def check(launch: Launch, schedule: Schedule, tensors: Iterable[Tensor]) -> None
         raise FaultError(f"{launch.kernel} of {launch.program}, {schedule}:\n{readable}")
 
 
+_UNWRITTEN = tuple(getattr(torch.ops.aten, name) for name in ("empty", "empty_like", "empty_strided", "new_empty"))
+_GARBAGE = 0xA5
+_MOST_SHARED = 48 * 1024  # bytes of a block, without asking the driver for more
+
+
 class _Tensors(TorchDispatchMode):
-    """Keeps all tensors that torch makes or gets."""
+    """Keeps all tensors that torch makes or gets. Memory that nothing has been written to holds garbage."""
 
     def __init__(self, *known: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -60,9 +70,12 @@ class _Tensors(TorchDispatchMode):
         self.found += [x for x in tree_leaves(values) if isinstance(x, Tensor) and x.device.type == "cpu"]
 
     def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        if func.overloadpacket in _UNWRITTEN and result.device.type == "cpu":
+            address, size = extent(result)
+            ctypes.memset(address, _GARBAGE, size)
         self._take((args, kwargs, result))
         return result
 

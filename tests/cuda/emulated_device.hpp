@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <cstring>
 
-#define MF_KERNEL(name, Args, threads)                                                \
-  static void name##_body(const Args& args);                                          \
-  extern "C" void name(const void* args) { name##_body(*static_cast<const Args*>(args)); } \
+#define MF_KERNEL(name, Args, most)                            \
+  static void name##_body(const Args& args);                   \
+  extern "C" void name(const void* args) {                     \
+    if (blockDim.x > most) return emulated::report_too_many(); \
+    name##_body(*static_cast<const Args*>(args));              \
+  }                                                            \
   static void name##_body([[maybe_unused]] const Args& args)
 // With room behind it, so that the end of an array is not the beginning of the next.
 #if defined(MF_APART)
@@ -32,6 +35,8 @@ bool any_of_block(bool value);
 // Exchanges a word with the other lanes of the warp; all of them call it.
 std::uint32_t exchange(unsigned mask, std::uint32_t word, int source_lane);
 bool any_of_warp(unsigned mask, bool value, Barrier kind);
+// A block has more threads than its kernel is compiled for.
+void report_too_many();
 // Before memory is read that no thread of the launch may write.
 void read_constant(const void* address, std::size_t bytes);
 inline int lane() { return static_cast<int>(current->thread.x % 32); }

@@ -196,6 +196,8 @@ void may_switch() {
   yield();
 }
 
+void report_too_many() { report("more threads than the kernel is for", __builtin_return_address(0)); }
+
 void wait_for_block(Barrier kind) {
   const unsigned before = turn;
   arrive(block_wait, arrived, kind, __builtin_return_address(0));

@@ -34,6 +34,8 @@ class Range(ctypes.Structure):
 
 
 GLOBAL, SHARED = range(2)
+_MOST_BLOCKS = ((1 << 31) - 1, 65535, 65535)
+_MOST_THREADS = 1024
 
 
 class _Call(ctypes.Structure):
@@ -58,6 +60,8 @@ def emulate(launch: Launch, schedule: Schedule, ranges: Iterable[Range] | None =
     Returns:
         its faults, one a line.
     """
+    assert all(0 < size <= most for size, most in zip(launch.blocks, _MOST_BLOCKS, strict=True)), launch
+    assert 0 < launch.threads <= _MOST_THREADS, launch
     checked = ranges is not None
     library, _ = built(launch.program, checked)
     parameter, found = launch.parameter(), list(ranges or ())
@@ -82,7 +86,6 @@ class EmulatedLauncher:
         return 2
 
     def launch(self, launch: Launch) -> None:
-        assert all(size > 0 for size in launch.blocks), launch
         faults = emulate(launch, self.schedule)
         assert not faults, f"{launch.kernel} of {launch.program}: {faults}"
 

@@ -93,6 +93,7 @@ MF_KERNEL(parameter_beyond, LongerArgs, kThreads) {
   args.args.out[global_thread()] = static_cast<std::int32_t>(args.missing);
 }
 
+MF_KERNEL(for_fewer, Args, kThreads / 2) {}
 MF_KERNEL(ended_lane, Args, kThreads) {
   if (thread() == 5) return;
   args.out[blockIdx.x * kThreads + thread()] = __shfl_sync(kAllLanes, thread(), 0);

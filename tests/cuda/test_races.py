@@ -70,6 +70,7 @@ def test_kernels_without_a_fault_pass(kernel: str, distance: int, schedule: Sche
         ("shared_unwritten", "before the block has written it"),
         ("crooked", "no multiple of the size"),
         ("parameter_beyond", "a read out of bounds"),
+        ("for_fewer", "more threads than the kernel is for"),
         ("ended_lane", "(lanes of the warp have ended|a lane ends while others wait)"),
         ("different_barriers", "different barriers"),
         ("waits_for_ever", "wait for ever"),
