@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(not yosys.available(), reason=yosys.MISSING)
 
 E8M4 = Format.named("E8M4")
 FORMATS = [*NAMED.values(), E8M4]
-QUICK = tuple(sorted(OPERATIONS.keys() - {"ieee_adder"}))
+SUMS = ("ieee_adder", "pam_multiply_add", "ieee_multiply_add")
+QUICK = tuple(sorted(OPERATIONS.keys() - set(SUMS)))
 MUTATIONS = {"and": "or", "or": "and", "xor": "and", "add": "sub"}
 
 
@@ -30,8 +31,9 @@ def test_units_equal_the_specification(name: str, format: Format) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS, ids=str)
-def test_sums_equal_the_specification(format: Format) -> None:
-    assert prove("ieee_adder", format).proved
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_equal_the_specification(name: str, format: Format) -> None:
+    assert prove(name, format).proved
 
 
 def test_small_sums_equal_the_specification() -> None:
@@ -66,6 +68,25 @@ def test_mutated_gates_are_caught(name: str, operation: str) -> None:
         proof = prove_netlist(mutant, name, BFLOAT16, seconds=60)
         assert not proof.proved
         assert proof.expected == law(*proof.operands) != proof.found, proof
+
+
+@pytest.mark.parametrize("place", ["product", "sum"])
+def test_mutated_sums_are_caught(place: str) -> None:
+    """A gate of the product, and one of the adder behind it."""
+    text = netlist("pam_multiply_add", E8M4)
+    modules = {name: found.span() for name in ("multiplier", "adder") for found in [_module(text, name)]}
+    start, end = modules["multiplier" if place == "product" else "adder"]
+    mutants = _mutants(text[start:end])
+    proof = prove_netlist(text[:start] + mutants[0] + text[end:], "pam_multiply_add", E8M4, seconds=60)
+    assert not proof.proved
+    assert len(proof.operands) == 3
+    assert proof.found != proof.expected
+
+
+def _module(text: str, name: str) -> re.Match[str]:
+    found = re.search(rf"^module \\unit\.{name}\n.*?^end\n", text, re.MULTILINE | re.DOTALL)
+    assert found
+    return found
 
 
 def test_a_wrong_constant_is_caught() -> None:

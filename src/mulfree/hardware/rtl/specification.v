@@ -1,7 +1,7 @@
 // docs/spec.md, sections 1 to 3 and 5, transcribed into Verilog in wide integers: what the units are proved against.
 // Written to be read beside it, not to be synthesized. Macros, set by proof.py: E and M, the bits of exponent and
 // mantissa; W, of wide integers; C, the compensation; NARROW_E and NARROW_M, the format that widen() reads; OPERANDS
-// and OPERATION; BY_PLACES for a proof in cases.
+// and OPERATION; of a sum, SUMMANDS, for a proof in cases, and TERM, the product among them.
 
 module specification (`OPERANDS, output [`E+`M:0] y);
   localparam E = `E;
@@ -204,9 +204,13 @@ module specification (`OPERANDS, output [`E+`M:0] y);
     end
   endfunction
 
-`ifdef BY_PLACES
+`ifdef TERM
+  (* keep *) wire [E+M:0] term;
+  assign term = `TERM;
+`endif
+`ifdef SUMMANDS
   (* keep *) wire [W-1:0] places;
-  assign places = places_between(a, b);
+  assign places = places_between(`SUMMANDS);
 `endif
   assign y = `OPERATION;
 endmodule
