@@ -42,10 +42,7 @@ def check(launch: Launch, schedule: Schedule, tensors: Iterable[Tensor]) -> None
     extents = {extent(x) for x in tensors}
     used = [(start, size) for start, size in extents if any(start <= field < start + size for field in fields)]
     ranges = [Range(start, size, GLOBAL) for start, size in used]
-    shared = shared_variables(launch.program)
-    ranges += [Range(start, size, SHARED) for start, size in shared]
-    if sum(size for _, size in shared) > _MOST_SHARED:
-        raise FaultError(f"{launch.program} takes more shared memory than a block has")
+    ranges += [Range(start, size, SHARED) for start, size in shared_variables(launch.program)]
     faults = emulate(launch, schedule, ranges)
     if faults:
         _, library = built(launch.program, checked=True)
@@ -55,7 +52,6 @@ def check(launch: Launch, schedule: Schedule, tensors: Iterable[Tensor]) -> None
 
 _UNWRITTEN = tuple(getattr(torch.ops.aten, name) for name in ("empty", "empty_like", "empty_strided", "new_empty"))
 _GARBAGE = 0xA5
-_MOST_SHARED = 48 * 1024  # bytes of a block, without asking the driver for more
 
 
 class _Tensors(TorchDispatchMode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -81,6 +82,14 @@ def test_faults_are_reported_with_their_place(kernel: str, fault: str, schedule:
     with pytest.raises(FaultError, match=rf"(?s){kernel} of .*{fault}") as found:
         check(_launch(kernel, out, given), schedule, (out, given))
     assert re.search(r"faulty\.cu:\d+", str(found.value)) or kernel == "waits_for_ever"
+
+
+@pytest.mark.parametrize(("blocks", "threads"), [((1, 65536, 1), THREADS), ((1, 1, 0), THREADS), ((1, 1, 1), 1056)])
+def test_launches_that_a_device_refuses(blocks: tuple[int, int, int], threads: int) -> None:
+    out, given = _tensors()
+    launch = replace(_launch("constant", out, given), blocks=blocks, threads=threads)
+    with pytest.raises(AssertionError, match="kernel='constant'"):
+        check(launch, SCHEDULES[0], (out, given))
 
 
 def test_an_order_shows_what_another_hides() -> None:
