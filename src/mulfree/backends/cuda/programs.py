@@ -39,7 +39,8 @@ def _dtype(dtype: torch.dtype) -> str:
 
 
 def _products() -> list[Named]:
-    """All tiles and formats; for the largest tiles also all layouts of the operands, and the depth split."""
+    """All tiles and formats, for the largest tiles all layouts of the operands, and the depth split, which is done with
+    smaller tiles only."""
     found = [
         Named(f"{_tiles(tiles)}, {_dtype(dtype)}", program("product.cu", tiles, format_))
         for dtype, format_ in FORMATS.items()
@@ -52,7 +53,7 @@ def _products() -> list[Named]:
     ]
     return [
         *found,
-        Named(f"{_tiles(largest)}, depth split", program("product.cu", largest, split=True)),
+        Named(f"{_tiles(TILES[1])}, depth split", program("product.cu", TILES[1], split=True)),
         *(
             Named(f"{_tiles(largest)}, {_dtype(dtype)}, survey", program("survey.cu", largest, format_))
             for dtype, format_ in FORMATS.items()
@@ -76,7 +77,7 @@ def _patches() -> list[Named]:
     }
     found = []
     for name, (patches, deep, slopes, split) in kinds.items():
-        for tiles in (SLOPE_TILES if slopes else TILES)[:2]:
+        for tiles in (SLOPE_TILES if slopes else TILES)[split:2]:
             chosen = program("product.cu", tiles, patches=patches, deep=deep, slopes=slopes, split=split)
             found.append(Named(f"{name}, {_tiles(tiles)}", chosen))
     chosen = program("survey.cu", TILES[0], patches=(False, True, True))
