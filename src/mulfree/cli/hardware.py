@@ -34,6 +34,7 @@ from mulfree.train.records import read_json, write_json, write_text
 hardware = typer.Typer(help="The arithmetic units as circuits.", no_args_is_help=True)
 NAME = "hardware-cost"
 """Of the files in ``--output``."""
+_THEN = "; then "
 
 
 @hardware.command("cost")
@@ -62,7 +63,7 @@ def cost(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help=f"Write {NAME}.json, .md and with --sweep .png there; what {NAME}.json has already is not made again.",
+            help=f"Write {NAME}.json, .md and with --sweep .png there; what {NAME}.json has is kept, not made again.",
         ),
     ] = None,
 ) -> None:
@@ -152,7 +153,9 @@ def _earlier(data: Path | None) -> Results | None:
 def _measured(console: Console, plan: Plan, data: Path | None) -> Results:
     """All of a plan; what is done is kept in the file ``data``, and taken from it."""
     earlier = _earlier(data)
-    command = shlex.join(["mulfree", *(Path(word).name for word in sys.argv[1:])])
+    commands = earlier.about.get("command", "").split(_THEN) if earlier else []
+    commands.append(shlex.join(["mulfree", *(Path(word).name for word in sys.argv[1:])]))
+    command = _THEN.join(dict.fromkeys(filter(None, commands)))
 
     def keep(results: Results) -> None:
         if data is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -110,14 +110,14 @@ def measure(
 ) -> Results:
     """Do all of a plan.
 
-    What fails is noted and the rest goes on; an interruption keeps what there is.
+    What fails is noted and the rest goes on; an interruption keeps what there is. Earlier points of other units,
+    formats, targets and recipes stay.
 
     Args:
         plan: what to do.
         hear: told of each job before it runs.
         earlier: of an earlier run: points with equal inputs and tools are taken from it.
-        keep: given the results after each job, and what is left of the earlier ones, so that nothing is lost if the
-            next job never ends.
+        keep: given the results after each job, so that nothing is lost if the next one never ends.
 
     Raises:
         ImportError: A tool is not installed.
@@ -141,7 +141,12 @@ def measure(
             results.failures[str(job)] = str(error)
         except KeyboardInterrupt:
             results.failures["interrupted"] = f"before the end of {job}; what comes after it is missing"
-            results.points += left.values()
             break
-        keep(replace(results, points=[*results.points, *left.values()]))
-    return results
+        keep(_with(results, left.values()))
+    return _with(results, left.values())
+
+
+def _with(results: Results, earlier: Iterable[Point]) -> Results:
+    """Results and those earlier points that they do not replace."""
+    made = {point.key[:-1] for point in results.points}
+    return replace(results, points=[*results.points, *(point for point in earlier if point.key[:-1] not in made)])

@@ -51,7 +51,7 @@ class Point:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells points apart, and whether one must be made again."""
+        """What tells points apart; the last, inputs, whether one must be made again."""
         return self.unit, self.format, self.target, self.recipe, self.inputs
 
     @property
