@@ -72,6 +72,12 @@ def test_cells() -> None:
     assert library.energy("NAND2", "Y", 5, 2) == pytest.approx(((2.5 - 1) / 2 + 5 * 4 / 2) * 0.01)
     assert library.energy("", "", 5, 2) == pytest.approx(5 * 4 / 2 * 0.01)
     assert library.slew == 0.0  # of the table without variables
+    with pytest.raises(LibertyError, match="no delay from C to Y of NAND2"):
+        library.arc("NAND2", "Y", "C", 5, 1.5)
+    with pytest.raises(LibertyError, match="no timing of the pin Z of NAND2"):
+        library.energy("NAND2", "Z", 5, 2)
+    with pytest.raises(LibertyError, match="pin A of NOR2"):
+        library.load("NOR2", "A")
 
 
 @pytest.mark.parametrize(

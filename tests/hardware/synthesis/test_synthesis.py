@@ -10,7 +10,7 @@ import pytest
 
 from mulfree.hardware.rtl import yosys
 from mulfree.hardware.rtl.yosys import YosysError
-from mulfree.hardware.switching import Stream
+from mulfree.hardware.switching import LibertyError, Library, Stream
 from mulfree.hardware.synthesis import Plan, Results, flows, measure, placement
 from mulfree.hardware.synthesis.measure import Job
 from mulfree.hardware.synthesis.recipes import FAMILIES, RECIPES
@@ -50,6 +50,21 @@ def test_library_without_energies(tmp_path: Path) -> None:
     assert results.failures["energies, liberty plain"] == "the library has no tables of internal_power"
     numbers = {name for point in results.of("pam", "E4M3", "liberty plain") for name in point.numbers}
     assert numbers == {"area", "delay", "cells"}
+
+
+def test_sizes_stay_where_energies_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tiny.lib"
+    path.write_text(tiny_library(energies=True))
+
+    def no_arc(*_: object) -> tuple[float, float]:
+        raise LibertyError("no delay")
+
+    monkeypatch.setattr(Library, "arc", no_arc)
+    results = measure(Plan(units=("pam",), formats=("E4M3",), liberties={"tiny": path}))
+    points = results.of("pam", "E4M3", "liberty tiny")
+    assert points
+    assert all(set(point.numbers) == {"area", "delay", "cells"} for point in points)
+    assert results.failures["pam, E4M3, liberty tiny, area, array"] == "no energies: no delay"
 
 
 def test_blocks_multiply() -> None:

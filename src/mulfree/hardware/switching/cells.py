@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ Words = NDArray[np.uint64]
 """Values of a net, a bit for each case."""
 Pins = Mapping[str, Words]
 Function = Callable[[Pins], Words]
+_Value = TypeVar("_Value")
 
 GATES: Final[Mapping[str, Function]] = {
     "$_BUF_": lambda p: p["A"],
@@ -129,18 +130,26 @@ class Library:
         self.slew = min(table.slews[0] for table in tables)
 
     def load(self, kind: str, pin: str) -> float:
-        return self._loads[kind, pin]
+        return _found(self._loads, kind, pin)
 
     def arc(self, kind: str, output: str, pin: str, load: float, slew: float) -> tuple[float, float]:
-        delays, slews = self._outputs[kind, output].arcs[pin]
+        delays, slews = _found(self._outputs, kind, output).arcs.get(pin, ([], []))
+        if not delays:
+            raise LibertyError(f"the library has no delay from {pin} to {output} of {kind}")
         later = fmean(table.at(load, slew) for table in slews) if slews else self.slew
         return fmean(table.at(load, slew) for table in delays), max(later, self.slew)
 
     def energy(self, kind: str, output: str, load: float, slew: float) -> float:
-        within = self._outputs[kind, output].energies if kind else []
+        within = _found(self._outputs, kind, output).energies if kind else []
         inside = fmean(table.at(load, slew) for table in within) if within else 0.0
         # internal_power is in units of capacitance times volt squared
         return (inside + load * self._volts**2 / 2) * self._picofarads
+
+
+def _found(pins: Mapping[tuple[str, str], _Value], kind: str, pin: str) -> _Value:
+    if (kind, pin) not in pins:
+        raise LibertyError(f"the library has no timing of the pin {pin} of {kind}")
+    return pins[kind, pin]
 
 
 def _output(pin: Group, templates: dict[str, Group]) -> _Output:

@@ -31,6 +31,14 @@ Streams = Mapping[str, Stream]
 """Operands to measure energies with, by name."""
 
 
+class EnergyError(SynthesisError):
+    """Energies cannot be had; ``numbers`` are the others."""
+
+    def __init__(self, message: str, numbers: dict[str, float]) -> None:
+        super().__init__(f"no energies: {message}")
+        self.numbers = numbers
+
+
 @contextmanager
 def _folder(unit: str, format: str, registers: bool) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mulfree-") as place:
@@ -87,12 +95,17 @@ def to_library(
         output = yosys.run(commands, seconds, folder)
         design = parse.statistics(_read(folder, _STATISTICS))
         library = _library(liberty.read_text())
-        return {
+        numbers = {
             "area": parse.area(design),
             "delay": parse.delay(output),
             "cells": sum(parse.cells(design).values()),
-            **(_energies(folder, unit, format, library, streams) if isinstance(library, Library) else {}),
         }
+        if isinstance(library, LibertyError):
+            return numbers
+        try:
+            return {**numbers, **_energies(folder, unit, format, library, streams)}
+        except ValueError as error:
+            raise EnergyError(str(error), numbers) from error
 
 
 @cache

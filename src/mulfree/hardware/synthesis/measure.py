@@ -60,6 +60,9 @@ class Job:
     inputs: str
     run: Callable[[], dict[str, float]]
 
+    def point(self, numbers: dict[str, float]) -> Point:
+        return Point(self.unit, self.format, self.target, self.recipe, numbers, self.inputs)
+
     def __str__(self) -> str:
         return ", ".join((self.unit, self.format, self.target, self.recipe))
 
@@ -136,7 +139,10 @@ def measure(
             results.points.append(found)
             continue
         try:
-            results.points.append(Point(job.unit, job.format, job.target, job.recipe, job.run(), job.inputs))
+            results.points.append(job.point(job.run()))
+        except flows.EnergyError as error:
+            results.points.append(job.point(error.numbers))
+            results.failures[str(job)] = str(error)
         except (YosysError, SynthesisError) as error:
             results.failures[str(job)] = str(error)
         except KeyboardInterrupt:
