@@ -19,13 +19,13 @@ from mulfree.cli.screen import screen, titled
 from mulfree.hardware import rtl
 from mulfree.hardware.switching import Stream
 from mulfree.hardware.synthesis import FORMATS, UNITS, Plan, Results, flows, jobs, measure
-from mulfree.hardware.synthesis.flows import library_name
+from mulfree.hardware.synthesis.flows import liberty_bytes, library_name
 from mulfree.hardware.synthesis.measure import SWEEP, Job
 from mulfree.hardware.synthesis.placement import MISSING as NO_PLACEMENT
 from mulfree.hardware.synthesis.placement import available as can_place
 from mulfree.hardware.synthesis.plot import save_sweep
 from mulfree.hardware.synthesis.recipes import FAMILIES, Family
-from mulfree.hardware.synthesis.report import Sheet, markdown, sheets
+from mulfree.hardware.synthesis.report import Sheet, brief, markdown, sheets
 from mulfree.train import ConfigError, OutputError
 from mulfree.train.errors import writing
 from mulfree.train.machine import processor
@@ -77,7 +77,7 @@ def cost(
         console.print(_table(sheet))
     console.print(_REMARKS, highlight=False)
     for name, reason in results.failures.items():
-        console.print(f"Failed: {name}: {reason.splitlines()[0]}", style="yellow", highlight=False, markup=False)
+        console.print(f"Failed: {name}: {brief(reason)}", style="yellow", highlight=False, markup=False)
     with reported():
         for path in _written(results, output, sweep):
             console.print(f"Wrote {path}", highlight=False, markup=False, soft_wrap=True)
@@ -100,6 +100,11 @@ def _plan(
             raise ConfigError(f"--format: {error}") from error
     if missing := [path for path in liberties or () if not path.is_file()]:
         raise ConfigError(f"--liberty: no file {missing[0]}")
+    for path in liberties or ():
+        try:
+            liberty_bytes(path)
+        except (OSError, EOFError) as error:
+            raise ConfigError(f"--liberty: cannot read {path}: {error}") from error
     named = {library_name(path): path for path in liberties or ()}
     if len(named) < len(liberties or ()):
         raise ConfigError("--liberty: two files have the same name")

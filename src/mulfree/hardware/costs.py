@@ -65,7 +65,8 @@ class Costs:
             "energy_pJ": {
                 format: {name: _energies(*both) for name, both in self.energies(format).items()} for format in FORMATS
             },
-            "units": {
+            "measured_energy_pJ": {format: asdict(energies) for format, energies in self.measured.items()},
+            "appendix_b_units": {
                 unit: {
                     format: {
                         "standard": asdict(old := standard_unit(unit, format)),
@@ -76,7 +77,7 @@ class Costs:
                 }
                 for unit in get_args(Unit)
             },
-            "prices": {
+            "appendix_b_prices": {
                 "piecewise_affine": asdict(PIECEWISE),
                 "addition": asdict(ACCUMULATION),
                 **{f"multiplication_{format}": asdict(MULTIPLICATION[format]) for format in FORMATS},

@@ -69,14 +69,15 @@ class Sampler(TorchDispatchMode):
         self._calls.append(_Call(products, chosen[0][(*places, row)], chosen[1][(*places, column)]))
 
     def stream(self) -> Stream:
-        """Dot products one after another, drawn from the calls by their numbers of products.
+        """Dot products one after another, drawn so that each call has its share of the products.
 
         Raises:
             ConfigError: there was no matrix product.
         """
         if not self._calls:
             raise ConfigError("no linear layer or matrix product of this library ran, so there are no operands")
-        weights = torch.tensor([call.products for call in self._calls], dtype=torch.float64)
+        terms = [call.products / call.left.shape[1] for call in self._calls]  # a draw takes so many terms
+        weights = torch.tensor(terms, dtype=torch.float64)
         drawn: list[tuple[Tensor, Tensor, Tensor]] = []
         while sum(len(left) for left, _, _ in drawn) < TERMS:
             call = self._calls[int(torch.multinomial(weights, 1, generator=self._random))]

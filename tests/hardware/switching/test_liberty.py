@@ -39,7 +39,7 @@ library (cells) {  // a remark
 
 
 def _library() -> str:
-    return _LIBRARY.replace("capacitance : 0.25 }", "capacitance : 0.25; }")
+    return _LIBRARY
 
 
 def test_groups() -> None:
@@ -88,8 +88,16 @@ def test_cells() -> None:
         ("library (a) { b }", "expected ':' or '\\('"),
         ("library (a) { nom_voltage : 1; }", "no tables of internal_power"),
         (_library().replace("nom_voltage : 2.0;", ""), "no nom_voltage"),
-        (_library().replace("input_transition_time", "equal_or_opposite_output_net_capacitance_"), "of 2 values|loads"),
+        (
+            _library().replace("input_transition_time", "equal_or_opposite_output_net_capacitance_"),
+            "2 loads and 1 slews has 4 values",
+        ),
         (_library().replace("input_transition_time", "frequency"), "depends on frequency"),
+        (_library().replace("(10, ff)", "(10, mf)"), "capacitive_load_unit must be in"),
+        (_library().replace("capacitance : 0.5;", ""), "pin A has no capacitance"),
+        (_library().replace("nom_voltage : 2.0", "nom_voltage : high"), "could not convert"),
+        (_library().replace("cell (NAND2)", "cell ()"), "out of range"),
+        (_library().replace('"4, 6"', '"4, x"'), "expected numbers in values"),
         (_library().replace('"4, 6"', '"4"'), "2 loads and 2 slews has 3 values"),
         (
             _library().replace('rise_power (energies) { values ("0, 0", "4, 6"); }', "rise_power (energies) { }"),
@@ -100,6 +108,39 @@ def test_cells() -> None:
 def test_bad_libraries(text: str, message: str) -> None:
     with pytest.raises(LibertyError, match=message):
         Library(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("capacitance : 0.5; }", "capacitance : 0.5\n max_transition : 9\n }"),
+        ("capacitance : 0.5; }", "rise_capacitance : 0.4; fall_capacitance : 0.6; }"),
+        ("area : 4.5;", "area : 4.5\n pg_pin (VDD) { pg_type : primary_power\n }"),
+        (
+            "nom_voltage : 2.0;",
+            'nom_voltage : 2.0; comment : "http://a \\"b\\""; library_features("x")\n define(a, b, c)\n',
+        ),
+        ("(10, ff)", '("10ff")'),
+        ("cell (NAND2) {", "cell (NAND2)\n{"),
+        ('"0, 0", "4, 6"', '"0, 0, \\\n 4, 6,"'),
+    ],
+)
+def test_other_ways_to_write_it(written: str, instead: str) -> None:
+    assert written in _library()
+    library, plain = Library(_library().replace(written, instead)), Library(_library())
+    assert library.load("NAND2", "A") == 0.5
+    assert library.arc("NAND2", "Y", "B", 5, 1.5) == plain.arc("NAND2", "Y", "B", 5, 1.5)
+    assert library.energy("NAND2", "Y", 5, 2) == plain.energy("NAND2", "Y", 5, 2)
+
+
+def test_energies_of_supply_rails_add_up() -> None:
+    start = _library().index("internal_power")
+    group = _library()[start : _library().index("}\n    }\n  }", start)] + "}"
+    rails = "".join(group.replace('when : "B"', f'related_pg_pin : "{rail}"') + "\n" for rail in ("VDD", "VSS"))
+    both = Library(_library().replace(group, rails))
+    within = Library(_library()).energy("NAND2", "Y", 5, 2) - 5 * 4 / 2 * 0.01
+    assert within > 0
+    assert both.energy("NAND2", "Y", 5, 2) == pytest.approx(2 * within + 5 * 4 / 2 * 0.01)
 
 
 def test_a_table_takes_the_axes_of_its_template() -> None:

@@ -10,7 +10,7 @@ import torch
 
 import mulfree.functional as MF
 from mulfree.hardware.rtl.words import FLOAT32, Format
-from mulfree.hardware.sampling import DRAWN, Sampler
+from mulfree.hardware.sampling import Sampler
 from mulfree.hardware.switching import Stream
 from mulfree.train import ConfigError, OutputError
 from tests.command_line import message
@@ -53,7 +53,13 @@ def test_files(tmp_path: Path) -> None:
     stream.write(tmp_path / "g.npz")
     again = Stream.read(tmp_path / "g.npz")
     assert again.digest == stream.digest != Stream.gaussian(4).digest
-    assert (tmp_path / "g.npz").exists()
+    for size in (100, 5000):
+        (tmp_path / "cut.npz").write_bytes((tmp_path / "g.npz").read_bytes()[:size])
+        with pytest.raises(ValueError, match="no stream"):
+            Stream.read(tmp_path / "cut.npz")
+    np.save(tmp_path / "array.npy", stream.a)
+    with pytest.raises(ValueError, match="no stream"):
+        Stream.read(tmp_path / "array.npy")
     with pytest.raises(OutputError):
         Stream.read(tmp_path / "nothing.npz")
     (tmp_path / "text.npz").write_text("nothing of the kind")
@@ -64,6 +70,8 @@ def test_files(tmp_path: Path) -> None:
         Stream.read(tmp_path / "other.npz")
     with pytest.raises(ValueError, match="one length"):
         Stream(stream.a, stream.b[1:], stream.first)
+    with pytest.raises(ValueError, match="finite"):
+        Stream(np.where(stream.first, np.float32(np.nan), stream.a), stream.b, stream.first)
     with pytest.raises(ValueError, match="float32"):
         Stream(stream.a.astype(float), stream.b, stream.first)
 
@@ -90,7 +98,16 @@ def test_samples_are_terms_of_the_products() -> None:
     rows = {tuple(row.tolist()) for row in x.detach()}
     assert any(tuple(stream.a[s : s + 7].tolist()) in rows for s in starts)
     assert len(starts) > 100
-    assert DRAWN > 100
+
+
+def test_each_call_has_its_share_of_the_terms() -> None:
+    """Two calls of as many products, with dot products of 4 and of 64 terms."""
+    short, long = torch.full((64, 4), 2.0), torch.full((16, 64), 3.0)
+    with Sampler() as sampler:
+        MF.matmul(short, torch.ones(4, 16))
+        MF.matmul(long, torch.ones(64, 4))
+    share = float((sampler.stream().a == 2).mean())
+    assert 0.4 < share < 0.6
 
 
 def test_nothing_to_sample() -> None:

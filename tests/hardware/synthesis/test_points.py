@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_tables(results: Results) -> None:
     for text in (
         "- command: mulfree hardware cost",
         "versions: Yosys 0.70",
-        "- x: timed out\n",
+        "- x: timed out long\n",
         "| float32 | PAM | 3.6 %",
     ):
         assert text in page
@@ -90,6 +91,9 @@ def test_tables(results: Results) -> None:
 
 def test_data_goes_through_a_file(results: Results) -> None:
     assert Results.from_data(json.loads(json.dumps(results.to_data()))) == results
+    results.points[0] = replace(results.points[0], numbers={})
+    with pytest.raises(ValueError, match="pam, float32, gates, area has no size"):
+        Results.from_data(results.to_data())
     for data in ({}, {"points": [{}]}, {"points": [], "failures": None, "versions": {}, "about": {}}):
         with pytest.raises(ValueError, match="no results"):
             Results.from_data(data)

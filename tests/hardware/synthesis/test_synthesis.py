@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -60,11 +61,29 @@ def test_sizes_stay_where_energies_fail(tmp_path: Path, monkeypatch: pytest.Monk
         raise LibertyError("no delay")
 
     monkeypatch.setattr(Library, "arc", no_arc)
-    results = measure(Plan(units=("pam",), formats=("E4M3",), liberties={"tiny": path}))
+    plan = Plan(units=("pam",), formats=("E4M3",), liberties={"tiny": path})
+    results = measure(plan)
     points = results.of("pam", "E4M3", "liberty tiny")
     assert points
     assert all(set(point.numbers) == {"area", "delay", "cells"} for point in points)
     assert results.failures["pam, E4M3, liberty tiny, area, array"] == "no energies: no delay"
+    monkeypatch.undo()
+    other = measure(Plan(units=("pad",), formats=("E4M3",), streams={}), earlier=results)
+    assert other.failures == results.failures  # still there, and tried again:
+    again = measure(plan, earlier=other)
+    assert not [name for name in again.failures if "energies" in again.failures[name]]
+    assert all("energy, Gaussian" in point.numbers for point in again.of("pam", "E4M3", "liberty tiny"))
+
+
+def test_libraries_that_yosys_reads_in_part(tmp_path: Path) -> None:
+    """A latch without data, and a file that gzip has compressed."""
+    latch = '  cell(LAT) { latch(Q,QN) { enable : "E"; } pin(E) { direction : input; capacitance : 0.01; } }\n'
+    text = tiny_library(energies=True).rstrip().removesuffix("}") + latch + "}\n"
+    (tmp_path / "tiny.lib.gz").write_bytes(gzip.compress(text.encode()))
+    streams = {"Gaussian": Stream.gaussian()}
+    numbers = flows.to_library("pam", "E4M3", RECIPES[0], tmp_path / "tiny.lib.gz", streams, 120)
+    assert numbers["area"] > 0
+    assert numbers["energy, Gaussian"] > 0
 
 
 def test_blocks_multiply() -> None:
@@ -129,8 +148,10 @@ def test_what_is_known_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> Non
     assert set(made) == {"pam", "pad"}
     assert len(energetic.points) == len(whole.points)  # those without energies are replaced
     made.clear()
-    measure(plan, earlier=replace(whole, versions={**whole.versions, "Yosys": "0.1"}))
-    assert set(made) == {"pam", "pad"}
+    old = replace(whole, points=[replace(point, tools="Yosys 0.1") for point in whole.points])
+    new = measure(Plan(units=("pad",), formats=("E4M3",), streams={}), earlier=old)
+    assert set(made) == {"pad"}
+    assert {point.unit: point.tools for point in new.points}["pam"] == "Yosys 0.1"  # others stay
 
 
 def test_command(tmp_path: Path) -> None:

