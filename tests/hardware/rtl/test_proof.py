@@ -70,7 +70,7 @@ def test_mutated_gates_are_caught(name: str, operation: str) -> None:
         assert proof.expected == law(*proof.operands) != proof.found, proof
 
 
-@pytest.mark.parametrize("place", ["product", "sum"])
+@pytest.mark.parametrize("place", ["product", pytest.param("sum", marks=pytest.mark.slow)])
 def test_mutated_sums_are_caught(place: str) -> None:
     """A gate of the product, and one of the adder behind it."""
     text = netlist("pam_multiply_add", E8M4)
