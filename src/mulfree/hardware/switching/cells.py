@@ -46,8 +46,6 @@ _TRANSISTORS: Final[Mapping[str, int]] = {
 _INPUTS: Final[Mapping[str, int]] = {
     "$_BUF_": 1, "$_NOT_": 1, "$_MUX_": 3, "$_NMUX_": 3, "$_AOI3_": 3, "$_OAI3_": 3, "$_AOI4_": 4, "$_OAI4_": 4
 }  # fmt: skip
-
-
 _UNITS: Final[Mapping[str, float]] = {"pf": 1.0, "ff": 1e-3, "nf": 1e3, "af": 1e-6}
 
 

@@ -64,13 +64,17 @@ class Netlist:
     @classmethod
     def _of_module(cls, modules: Mapping[str, Any], name: str) -> Netlist:
         module = modules[name]
-        ports = {direction: {} for direction in ("input", "output")}  # type: dict[str, dict[str, list[Net]]]
+        ports: dict[str, dict[str, list[Net]]] = {"input": {}, "output": {}}
         for port, described in module["ports"].items():
             ports[described["direction"]][port] = described["bits"]
-        gates: list[Gate] = []
-        for cell in module["cells"].values():
-            gates += _gates(modules, cell)
-        return cls(ports["input"], ports["output"], _ordered(gates))
+        cells = list(module["cells"].values())
+        kinds = {cell["type"] for cell in cells} - GATES.keys()
+        if unknown := kinds - modules.keys():
+            raise ValueError(f"there is no description of the cell {min(unknown)}")
+        insides = {kind: cls._of_module(modules, kind) for kind in kinds}
+        return cls(
+            ports["input"], ports["output"], _ordered([gate for cell in cells for gate in _gates(insides, cell)])
+        )
 
     def values(self, inputs: Mapping[str, list[Words]]) -> dict[Net, Words]:
         """Settled values of all nets, from those of each bit of the inputs."""
@@ -83,15 +87,13 @@ class Netlist:
         return values
 
 
-def _gates(modules: Mapping[str, Any], cell: Mapping[str, Any]) -> list[Gate]:
+def _gates(insides: Mapping[str, Netlist], cell: Mapping[str, Any]) -> list[Gate]:
     """Each output of a cell as a gate."""
     kind: str = cell["type"]
     nets = {pin: bits[0] for pin, bits in cell["connections"].items()}
     if kind in GATES:
         return [Gate(kind, "Y", nets["Y"], {pin: net for pin, net in nets.items() if pin != "Y"}, GATES[kind])]
-    if kind not in modules:
-        raise ValueError(f"there is no description of the cell {kind}")
-    inside = Netlist._of_module(modules, kind)
+    inside = insides[kind]
     inputs = {pin: net for pin, net in nets.items() if pin in inside.inputs}
     return [Gate(kind, pin, nets[pin], inputs, _function(inside, pin)) for pin in inside.outputs if pin in nets]
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 import mulfree.functional as MF
-from mulfree.hardware.rtl.words import FLOAT32, Format
+from mulfree.hardware.rtl.words import Format
 from mulfree.train.errors import OutputError, writing
 
 TERMS: Final = 4097
@@ -109,8 +109,7 @@ def _words(numbers: NDArray[np.float32], format: Format) -> list[int]:
 
 def _numbers(words: list[int], format: Format) -> NDArray[np.float32]:
     """Of a format within float32, widened."""
-    wide = words if format == FLOAT32 else [format.widened(word) for word in words]
-    return np.array(wide, np.uint32).view(np.float32)
+    return np.array([format.widened(word) for word in words], np.uint32).view(np.float32)
 
 
 def _pam(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:

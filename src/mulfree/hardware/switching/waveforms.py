@@ -109,22 +109,13 @@ def switching(netlist: Netlist, technology: Technology, operands: Mapping[str, l
 def _given(nets: list[Net], words: list[int]) -> Iterator[tuple[Net, Waveform]]:
     numbers = np.array(words, np.uint64)
     for place, net in enumerate(nets):
-        bits = packed((numbers >> np.uint64(place) & np.uint64(1)).astype(bool))
-        yield net, _changing(*bits)
+        bits = (numbers >> np.uint64(place) & np.uint64(1)).astype(bool)
+        yield net, Waveform(np.array([_START, 0]), np.stack((_packed(bits[:-1]), _packed(bits[1:]))))
 
 
-def packed(bits: NDArray[np.bool_]) -> tuple[Words, Words]:
-    """Bits before and after each change as words; what is left of the last word is zero."""
-
-    def words(part: NDArray[np.bool_]) -> Words:
-        padded = np.pad(part, (0, -len(part) % 64))
-        return np.packbits(padded, bitorder="little").view(np.uint64)
-
-    return words(bits[:-1]), words(bits[1:])
-
-
-def _changing(old: Words, new: Words) -> Waveform:
-    return Waveform(np.array([_START, 0]), np.stack((old, new)))
+def _packed(bits: NDArray[np.bool_]) -> Words:
+    """Bits as words; what is left of the last word is zero."""
+    return np.packbits(np.pad(bits, (0, -len(bits) % 64)), bitorder="little").view(np.uint64)
 
 
 def _loads(netlist: Netlist, technology: Technology) -> dict[Net, float]:
