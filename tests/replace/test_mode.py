@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,7 @@ from mulfree.catalog import MULTIPLYING
 from mulfree.policy import Group
 from mulfree.replace import Scope, run
 from mulfree.replace.actions import action_for, plain_name
+from mulfree.replace.lost import LOST
 from tests.ops.support import same_bits
 
 FULL = Scope(Policy.full())
@@ -230,3 +233,42 @@ def test_compositions_in_plain_torch() -> None:
     assert same_bits(replaced(lambda: torch.linalg.matrix_norm(X)), MF.vector_norm(X, 2, (0, 1)))
     in_place = replaced(lambda: Y.clone().ldexp_(torch.tensor(2)))
     assert same_bits(in_place, MF.mul(Y, 4.0))
+
+
+def _dropped_by_torch() -> set[tuple[str, str]]:
+    """Functions of torch, and arguments of theirs that they do not hand to a function mode, by their sources."""
+    found = set()
+    for module in (torch.functional, F):
+        for function in ast.walk(ast.parse(inspect.getsource(module))):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            names = {argument.arg for argument in [*function.args.args, *function.args.kwonlyargs]}
+            for call in ast.walk(function):
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "handle_torch_function":
+                    given = [x for value in [*call.args[2:], *call.keywords] for x in ast.walk(value)]
+                    handed = {x.id for x in given if isinstance(x, ast.Name)}
+                    found |= {(function.name, name) for name in names - handed}
+    return found
+
+
+def test_arguments_that_torch_drops_are_known() -> None:
+    assert _dropped_by_torch() <= {(function.__name__, name) for function, name in LOST.items()}
+
+
+def test_the_weight_of_l1_loss_is_not_lost() -> None:
+    weight = torch.linspace(0.0, 3.0, 12).reshape(3, 4)
+    for reduction in ("none", "mean"):
+        for w in (weight, None):
+            found = replaced(lambda reduction=reduction, w=w: F.l1_loss(X, Y, weight=w, reduction=reduction))
+            assert same_bits(found, MF.l1_loss(X, Y, weight=w, reduction=reduction))
+    standard = Scope(Policy(loss=Group(on=False)))
+    found = run(standard, lambda: F.l1_loss(X, Y, weight=weight))
+    assert same_bits(found, F.l1_loss(X, Y, weight=weight))
+
+
+@pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated")
+def test_the_output_of_chain_matmul_is_not_lost() -> None:
+    out = torch.empty(3, 3)
+    found = replaced(lambda: torch.chain_matmul(X, Y.T, out=out))
+    assert found is out
+    assert same_bits(out, MF.matmul(X, Y.T))

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from mulfree.policy import Policy
 from mulfree.replace.actions import Action, action_for
+from mulfree.replace.lost import LOST, with_lost
 
 
 class Scope:
@@ -56,6 +57,8 @@ class Replacing(TorchFunctionMode):
         scope = self.scope
         actions = scope._actions
         keywords = {} if kwargs is None else kwargs
+        if func in LOST:
+            keywords = with_lost(func, keywords)
         if actions is None:
             return func(*args, **keywords)
         if func in actions:
