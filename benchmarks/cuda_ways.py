@@ -7,6 +7,7 @@ backend would launch it; the spans of its panels tell the way of each chunk of e
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from benchmarks.cuda_kernels.limits import H200, Device
 from benchmarks.cuda_panels import CLAMPED, WAYS
 from benchmarks.cuda_watch import GENERAL_INSTRUCTIONS, PASSES, Extremes, Point, Work, total, trained
 from benchmarks.report import screen
+from mulfree.data.locations import VARIABLE
 from mulfree.train.errors import ConfigError
 from mulfree.train.machine import revision, version
 
@@ -182,7 +184,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     device = Device(options.multiprocessors, options.clock)
-    text = markdown(shlex.join(["python", "-m", "benchmarks.cuda_ways", *given]), points, device)
+    data = f"{VARIABLE}=DATA " if VARIABLE in os.environ else ""
+    text = markdown(data + shlex.join(["python", "-m", "benchmarks.cuda_ways", *given]), points, device)
     if output is None:
         print(text)
         return 0
