@@ -27,7 +27,7 @@ _EMULATION = ("emulator.cpp", "memory_checks.cpp")
 _COPIES = ("memcpy", "memmove", "memset")
 
 
-def _run(*command: str) -> str:
+def run_tool(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[:4000]}")
@@ -45,7 +45,7 @@ def _source(program: Program) -> Path:
     return source_root() / "cuda" / program.source
 
 
-def _built(what: object, suffix: str, folder: Path = HERE) -> Path:
+def place_of(what: object, suffix: str, folder: Path = HERE) -> Path:
     """Where something built lies, by the content of its folder and of what it includes: processes of the tests share
     it."""
     key = hashlib.sha256(_sources(folder) + repr(what).encode()).hexdigest()
@@ -56,7 +56,7 @@ def _built(what: object, suffix: str, folder: Path = HERE) -> Path:
 
 
 @contextmanager
-def _unfinished(target: Path) -> Iterator[Path]:
+def unfinished(target: Path) -> Iterator[Path]:
     """A file to write that then becomes ``target`` at once."""
     path = target.with_suffix(f".{os.getpid()}{target.suffix}")
     yield path
@@ -67,7 +67,7 @@ def _compile(source: Path, target: Path, *options: str) -> None:
     assert COMPILER is not None
     root = source_root()
     folders = [f"-I{folder}" for folder in (HERE, root / "cuda", root / "law")]
-    _run(COMPILER, *_OPTIONS, *options, *folders, "-x", "c++", "-c", str(source), "-o", str(target))
+    run_tool(COMPILER, *_OPTIONS, *options, *folders, "-x", "c++", "-c", str(source), "-o", str(target))
 
 
 @cache
@@ -75,9 +75,9 @@ def _emulation() -> tuple[Path, ...]:
     """The objects that all programs share."""
     found = []
     for name in _EMULATION:
-        target = _built(name, ".o")
+        target = place_of(name, ".o")
         if not target.exists():
-            with _unfinished(target) as path:
+            with unfinished(target) as path:
                 _compile(HERE / name, path)
         found.append(target)
     return tuple(found)
@@ -86,19 +86,19 @@ def _emulation() -> tuple[Path, ...]:
 def _build(program: Program, library: Path, checked: bool) -> None:
     assert COMPILER is not None
     macros = [f"-D{name}={value}" for name, value in (("MF_TARGET", "emulated_cuda"), *program.defines)]
-    with _unfinished(library) as path:
+    with unfinished(library) as path:
         kernel = path.with_suffix(".o")
         _compile(_source(program), kernel, *macros, *(_CHECKED if checked else ()))
         if checked:
-            _run("objcopy", *(f"--redefine-sym={name}=checked_{name}" for name in _COPIES), str(kernel))
-        _run(COMPILER, "-shared", "-Wl,-Bsymbolic", str(kernel), *map(str, _emulation()), "-o", str(path))
+            run_tool("objcopy", *(f"--redefine-sym={name}=checked_{name}" for name in _COPIES), str(kernel))
+        run_tool(COMPILER, "-shared", "-Wl,-Bsymbolic", str(kernel), *map(str, _emulation()), "-o", str(path))
         kernel.unlink()
 
 
 @cache
 def built(program: Program, checked: bool = False) -> tuple[ctypes.CDLL, Path]:
     """The library of a program. If ``checked``, its kernels call the checks of ``memory_checks.cpp``."""
-    library = _built((program, checked), ".so", _source(program).parent)
+    library = place_of((program, checked), ".so", _source(program).parent)
     if not library.exists():
         _build(program, library, checked)
     return ctypes.CDLL(str(library)), library
@@ -110,7 +110,7 @@ def shared_variables(program: Program) -> tuple[tuple[int, int], ...]:
     library, path = built(program, checked=True)
     found, base = [], ctypes.cast(library.emulate, ctypes.c_void_p).value
     assert base is not None
-    for line in _run("nm", "--defined-only", "-S", str(path)).splitlines():
+    for line in run_tool("nm", "--defined-only", "-S", str(path)).splitlines():
         match line.split():
             case [address, *_, "emulate"]:
                 base -= int(address, 16)
@@ -124,5 +124,5 @@ def place_in_source(library: Path, offset: int) -> str:
     """File and line of an address in a checked library; the address where ``addr2line`` is missing."""
     if shutil.which("addr2line") is None:
         return f"{offset:#x}"
-    places = _run("addr2line", "-i", "-e", str(library), hex(offset)).split()
+    places = run_tool("addr2line", "-i", "-e", str(library), hex(offset)).split()
     return " < ".join(Path(place).name for place in places)

@@ -6,6 +6,7 @@
 
 #define MF_KERNEL(name, Args, most)                            \
   static void name##_body(const Args& args);                   \
+  extern "C" std::uint64_t name##_bytes() { return sizeof(Args); } \
   extern "C" void name(const void* args) {                     \
     if (blockDim.x > most) return emulated::report_too_many(); \
     name##_body(*static_cast<const Args*>(args));              \

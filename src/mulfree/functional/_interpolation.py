@@ -15,6 +15,7 @@ from mulfree.functional._options import Derivative, is_exact
 from mulfree.functional._pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from mulfree.functional._widening import all_widened
 from mulfree.numerics import ratios, scalar
+from mulfree.ops.constants import table
 from mulfree.ops.windows import spread
 
 _LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3}
@@ -163,5 +164,5 @@ def _stretched(x: Tensor, dim: int, positions: Positions, exact: bool) -> Tensor
     if not any(weights):
         return a
     b = spread(x, [upper, *rest])
-    w = torch.tensor(weights, device=x.device).view(-1, *(1 for _ in rest))
+    w = table(weights, torch.float32, x.device).view(-1, *(1 for _ in rest))
     return a + mul(b - a, w, derivative="exact" if exact else "approximate")

@@ -13,6 +13,7 @@ from mulfree.backends.rounding import round_to
 from mulfree.functional._composing import root_or_zero
 from mulfree.functional._elementwise import div, mul, pow
 from mulfree.functional._options import Derivative
+from mulfree.ops.constants import table
 from mulfree.ops.windows import Ranges, window_sum
 
 Sizes = int | Sequence[int]
@@ -68,7 +69,7 @@ def _averaged(
         return div(sums, float(prod(along[0] for along in lengths)), derivative=derivative)
     counts = torch.ones((), dtype=torch.int64, device=input.device)
     for along in lengths:
-        counts = counts.unsqueeze(-1) * torch.tensor(along, device=input.device)
+        counts = counts.unsqueeze(-1) * table(along, torch.int64, input.device)
     return div(sums, counts.to(input.dtype), derivative=derivative)
 
 

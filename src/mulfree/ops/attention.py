@@ -110,7 +110,7 @@ class _Attention:
         weights, stats = self.backend.softmax(scores.view(-1, scores.shape[-1]))
         masked = _masked_rows(stats)
         if masked is not None:
-            weights[masked] = 0.0
+            weights.masked_fill_(masked, 0.0)
         return _Block(heads, rows, query, key, value, scores, stats, masked, weights.view(scores.shape))
 
     def _added(self, heads: slice, rows: slice) -> Tensor | None:
@@ -170,9 +170,9 @@ def _batch(*operands: Tensor) -> torch.Size:
 
 
 def _masked_rows(stats: Tensor) -> Tensor | None:
-    """Rows of -inf, whose shift is -inf; None if there is none."""
-    masked = stats[:, 0] == -math.inf
-    return masked if bool(masked.any()) else None
+    """Which rows are all -inf, whose shift is -inf: one column. None where the processor sees that there is none."""
+    masked = stats[:, :1] == -math.inf
+    return None if masked.is_cpu and not bool(masked.any()) else masked
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, seed: Tensor | None, *numbers: Any) -> None:
@@ -281,7 +281,7 @@ def _by_scores(call: _Attention, block: _Block, by_kept: Tensor) -> Tensor:
         by_weights.view(-1, columns), block.scores.view(-1, columns), block.stats, call.how.exact_softmax
     )
     if block.masked is not None:
-        result[block.masked] = 0.0
+        result.masked_fill_(block.masked, 0.0)
     return result.view(block.scores.shape)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -28,6 +28,30 @@ def host_only(function: _Function) -> _Function:
 def constant(number: float, device: torch.device) -> Tensor:
     """A float32 tensor without dimensions that holds ``number`` rounded to float32. Not to be changed."""
     return _new(number, device) if watched() or capturing(device) else _kept(number, device)
+
+
+def table(values: Sequence[float], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``torch.tensor(values)``, kept: it need not be sent to ``device`` again, which a captured graph could not.
+
+    Not to be changed.
+    """
+    values = tuple(values)
+    if watched():
+        return torch.tensor(values, dtype=dtype, device=device)
+    found = _kept_table(values, dtype, device)
+    if capturing(device):
+        _captured[values, dtype, device] = found
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _kept_table(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device)
+
+
+_captured: dict[tuple[tuple[float, ...], torch.dtype, torch.device], Tensor] = {}
+"""Tables that graphs read whenever they are replayed."""
 
 
 def capturing(device: torch.device) -> bool:

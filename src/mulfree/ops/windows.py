@@ -21,6 +21,7 @@ from torch import Tensor
 from mulfree.backends.rounding import round_to
 from mulfree.backends.select import for_tensor
 from mulfree.ops.checks import check_float
+from mulfree.ops.constants import table
 from mulfree.ops.registry import define
 
 _FEW = 32
@@ -78,7 +79,7 @@ def _joined(ranges: Sequence[Ranges]) -> tuple[list[int], list[int], list[int]]:
 
 def _select(x: Tensor, dim: int, positions: Sequence[int]) -> Tensor:
     """``x`` at ``positions`` of ``dim``; along the last one ``gather`` is much quicker than ``index_select``."""
-    index = torch.tensor(positions, dtype=torch.int64, device=x.device)
+    index = table(positions, torch.int64, x.device)
     if dim < x.dim() - 1:
         return x.index_select(dim, index)
     return x.gather(dim, index.expand(*x.shape[:-1], -1))
@@ -90,7 +91,7 @@ def _read(x: Tensor, dim: int, positions: list[int], present: list[bool]) -> Ten
     result = _select(x, dim, kept)
     if all(present):
         return result
-    missing = ~torch.tensor(present, device=x.device)
+    missing = table([not there for there in present], torch.bool, x.device)
     return result.masked_fill_(missing.view(-1, *(1 for _ in x.shape[dim + 1 :])), 0.0)
 
 

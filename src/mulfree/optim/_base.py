@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from mulfree.numerics import optimizers, scalar
+from mulfree.ops.constants import capturing
 
 _IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
 """torch's choices between implementations; here there is one."""
@@ -92,7 +93,7 @@ class PAOptimizer(torch.optim.Optimizer):
         Raises:
             RuntimeError: a CUDA graph is being captured; the number of the step would be part of it.
         """
-        self._accelerator_graph_capture_health_check()
+        self._refuse_capture()
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -100,6 +101,13 @@ class PAOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             self._step_group(group)
         return loss
+
+    def _refuse_capture(self) -> None:
+        devices = {param.device for group in self.param_groups for param in group["params"]}
+        if not torch.compiler.is_compiling() and any(capturing(device) for device in devices):
+            raise RuntimeError(
+                f"{type(self).__name__}: a step cannot be captured in a CUDA graph, since its number is part of it"
+            )
 
     def _with_gradients(self, group: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
         """Parameters that have a gradient, and their gradients; negated to maximize."""
