@@ -31,13 +31,14 @@ def _simulated(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("path", "skipped"),
     [
-        ("simulation/checks.py", 0),
-        ("test_functions.py", 0),
-        ("test_device.py", 1),  # more memory than there is
+        ("cuda/simulation/checks.py", 0),
+        ("cuda/test_functions.py", 0),
+        ("cuda/test_device.py", 1),  # more memory than there is
+        ("train/test_device.py", 0),
     ],
 )
 def test_tests_of_the_device(path: str, skipped: int) -> None:
-    printed = _simulated("pytest", f"tests/cuda/{path}", "-p", "no:xdist", "-p", "no:cacheprovider", "-rs")
+    printed = _simulated("pytest", f"tests/{path}", "-p", "no:xdist", "-p", "no:cacheprovider", "-rs")
     assert re.search(r"\b[1-9]\d* passed", printed), printed
     found = re.search(r"\b(\d+) skipped", printed)
     assert int(found[1] if found else 0) == skipped, printed

@@ -62,6 +62,11 @@ def _stream(stream: Stream) -> Iterator[None]:
         _current.stream = before
 
 
+def _clone(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+    """For ``copy.deepcopy``: torch makes storages of its own devices only."""
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage).clone().untyped_storage()
+
+
 def install(library: ctypes.CDLL) -> None:
     """Puts the device in torch's place for CUDA's."""
     library.simulated_capturing.restype = ctypes.c_bool
@@ -106,3 +111,4 @@ def install(library: ctypes.CDLL) -> None:
     for name, value in names.items():
         setattr(torch.cuda, name, value)
     torch._C._cuda_getDevice = lambda: 0
+    torch.UntypedStorage.clone = _clone

@@ -84,10 +84,11 @@ at::Tensor with(c10::Storage storage, const at::Tensor& like, c10::DispatchKey k
   return made;
 }
 
-at::Tensor here(const at::Tensor& x) {
-  auto* memory = static_cast<c10::Storage*>(x.storage().data_ptr().get_context());
-  return with(*memory, x, c10::DispatchKey::CPU);
+c10::Storage storage_here(const c10::Storage& there) {
+  return *static_cast<c10::Storage*>(there.data_ptr().get_context());
 }
+
+at::Tensor here(const at::Tensor& x) { return with(storage_here(x.storage()), x, c10::DispatchKey::CPU); }
 
 bool there(const at::Tensor& x) { return x.defined() && x.device().type() == kCUDA; }
 
@@ -173,6 +174,7 @@ void run(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* 
   Call call;
   for (auto value = stack->end() - arguments; value != stack->end(); ++value) {
     convert(*value, [&call](const at::Tensor& x) { return call.send(x); });
+    if (value->isStorage() && value->toStorage().device_type() == kCUDA) *value = storage_here(value->toStorage());
     if (!value->isDevice()) continue;
     (value->toDevice().is_cpu() ? call.to_host : call.to_device) = true;
     *value = c10::Device(c10::kCPU);
