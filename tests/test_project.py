@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
@@ -68,3 +73,25 @@ def test_the_example_of_the_readme_runs_without_multiplications(capsys: pytest.C
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     exec(compile("".join(blocks), "README.md", "exec"), {})
     assert capsys.readouterr().out == "0\n"
+
+
+def test_an_installation_without_a_compiler_has_the_cuda_sources(tmp_path: Path) -> None:
+    pytest.importorskip("scikit_build_core", reason="needs scikit-build-core")
+    clone, made = tmp_path / "clone", tmp_path / "made"
+    for part in ("src", "csrc"):
+        shutil.copytree(ROOT / part, clone / part, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    for name in ("pyproject.toml", "CMakeLists.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone)
+    before = set(clone.iterdir())
+    environment = {name: value for name, value in os.environ.items() if name != "MULFREE_REQUIRE_NATIVE"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"from scikit_build_core import build; build.build_wheel({str(made)!r})"],
+        capture_output=True, text=True, check=False, cwd=clone,
+        env={**environment, "CXX": "/bin/false"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = made.glob("mulfree-*-py3-none-any.whl")
+    installed = {name for name in ZipFile(wheel).namelist() if name.startswith("mulfree/csrc/")}
+    sources = {path for part in ("cuda", "law") for path in (ROOT / "csrc" / part).rglob("*") if path.is_file()}
+    assert installed == {f"mulfree/{path.relative_to(ROOT)}" for path in sources}
+    assert set(clone.iterdir()) == before  # no build folder that would keep the compiler

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from mulfree.backends import _cpu as kernels
+from mulfree.backends.select import TargetError
 
 __all__ = ["kernels", "threads"]
 
@@ -27,7 +28,7 @@ def _choose_target(name: str | None) -> None:
         return
     supported = kernels.targets()
     if name not in supported:
-        raise ValueError(f"{TARGET_VARIABLE} must be one of {', '.join(supported)} on this machine, got {name!r}")
+        raise TargetError(f"{TARGET_VARIABLE} must be one of {', '.join(supported)} on this machine, got {name!r}")
     kernels.choose(name)
 
 

@@ -22,14 +22,23 @@ class BackendWarning(UserWarning):
     """Compiled kernels are missing and the slower reference backend runs in their place."""
 
 
+class TargetError(ValueError):
+    """The environment variable MULFREE_CPU names an instruction set that this machine has not."""
+
+
+NO_BUILD = "MULFREE_REQUIRE_NATIVE=1 pip install . in a clone of mulfree builds them, or says why it cannot"
+"""What helps where the native kernels are missing."""
+
+
 @cache
 def named(name: str) -> Backend:
     """The backend called ``name``: "reference", "cpu" or "cuda" (on any device: see ``for_tensor``).
 
     Raises:
         ValueError: unknown name.
-        ImportError: "cpu" where the native kernels were not built; "cuda" without the extra ``mulfree[cuda]`` or where
-            the driver or the device is too old for it.
+        ImportError: "cpu" where the native kernels were not built; "cuda" without the extra ``mulfree[cuda]``, without
+            the kernels' sources, or where the driver or the device is too old for it.
+        TargetError: "cpu" where MULFREE_CPU names no instruction set of this machine.
     """
     if name == "reference":
         from mulfree.backends.reference import ReferenceBackend
@@ -49,9 +58,11 @@ def _on_cuda(device: int | None) -> Backend:
     """The CUDA kernels on one device; None: on the current one."""
     from mulfree.backends.cuda.backend import CUDABackend
     from mulfree.backends.cuda.compiler import compiler_version
+    from mulfree.backends.cuda.kernels import source_root
     from mulfree.backends.cuda.launcher import CUDALauncher, check_device
 
     compiler_version()
+    source_root()
     if torch.cuda.is_available():
         check_device(device)
     return CUDABackend(CUDALauncher(device))
@@ -75,7 +86,7 @@ def _default(device_type: str, index: int | None) -> Backend:
     except ImportError as error:
         warnings.warn(
             f"mulfree's native CPU kernels are not available ({error}); the reference backend runs instead: "
-            "same results, but much slower. Install a C++ compiler and reinstall mulfree.",
+            f"same results, but much slower. {NO_BUILD}.",
             BackendWarning,
             stacklevel=2,
         )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mulfree.audit.disassembly import DisassemblerError
+from mulfree.backends.select import TargetError
 from mulfree.train import AuditError, ConfigError, Interrupted, NonFiniteLossError, OutputError
 
 FAILED, BAD_OPTION, INTERRUPTED = 1, 2, 130
@@ -20,7 +21,7 @@ def reported(on_interruption: str = "--resume goes on from there") -> Iterator[N
     """Print expected errors to standard error, an interruption with what to do then; leave with their exit code."""
     try:
         yield
-    except ConfigError as error:
+    except (ConfigError, TargetError) as error:
         _leave(str(error), BAD_OPTION)
     except (OutputError, NonFiniteLossError, AuditError, DisassemblerError) as error:
         _leave(str(error), FAILED)

@@ -64,14 +64,17 @@ def source_root() -> Path:
     """The folder with the kernels' sources: installed beside the package, or that of a checkout.
 
     Raises:
-        FileNotFoundError: neither is there.
+        ImportError: neither is there.
     """
     package = Path(__file__).parents[2]
     candidates = (package / "csrc", package.parents[1] / "csrc")
     for folder in candidates:
         if all((folder / name).is_dir() for name in SOURCE_FOLDERS):
             return folder
-    raise FileNotFoundError(f"the CUDA sources of mulfree are missing; looked in {candidates[0]} and {candidates[1]}")
+    raise ImportError(
+        f"the sources of mulfree's CUDA kernels are missing: reinstall mulfree (looked in {candidates[0]} and "
+        f"{candidates[1]})"
+    )
 
 
 def empty(like: Tensor, *shape: int) -> Tensor:
