@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -272,3 +273,12 @@ def test_the_output_of_chain_matmul_is_not_lost() -> None:
     found = replaced(lambda: torch.chain_matmul(X, Y.T, out=out))
     assert found is out
     assert same_bits(out, MF.matmul(X, Y.T))
+
+
+def test_compiling_a_converted_model_warns_of_nothing() -> None:
+    torch._dynamo.reset()
+    model = mulfree.convert(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.GELU()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled = torch.compile(model, backend="aot_eager")
+        assert same_bits(compiled(X), model(X))

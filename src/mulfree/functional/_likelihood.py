@@ -11,7 +11,7 @@ from mulfree.functional._options import Derivative, is_exact
 from mulfree.functional._reduction import Reduction, check_options, paired, reduced
 from mulfree.functional._sums import sum
 from mulfree.functional._widening import all_widened
-from mulfree.ops.constants import capturing
+from mulfree.ops.constants import readable
 
 _LOWEST_LOG = -100.0
 """Logarithms in ``binary_cross_entropy`` are not below, as in torch."""
@@ -49,13 +49,13 @@ def binary_cross_entropy(
 
     Raises:
         ValueError: the shapes differ.
-        RuntimeError: ``input`` is not between 0 and 1; not seen while a CUDA graph is captured.
+        RuntimeError: ``input`` is not between 0 and 1; not seen while a graph is captured or traced.
     """
     check_options("binary_cross_entropy", reduction, size_average, reduce)
     dtype, (x, y) = all_widened("binary_cross_entropy", input=input, target=target)
     all_widened("binary_cross_entropy", input=input, weight=weight)
     _same_shape("binary_cross_entropy", input, target)
-    if not capturing(x.device) and not bool(((x >= 0) & (x <= 1) | x.isnan()).all()):
+    if readable(x) and not bool(((x >= 0) & (x <= 1) | x.isnan()).all()):
         raise RuntimeError("binary_cross_entropy(): all entries of 'input' must be between 0 and 1")
     own = mul(_bounded_log(x, derivative), y, derivative=derivative)
     other = mul(_bounded_log(1 - x, derivative), 1 - y, derivative=derivative)

@@ -14,7 +14,7 @@ from mulfree.functional._elementwise import div, exp, log, mul
 from mulfree.functional._options import Derivative, is_exact
 from mulfree.functional._reduction import Reduction, check_options, paired, reduced, weighted
 from mulfree.functional._widening import all_widened
-from mulfree.ops.constants import capturing, product
+from mulfree.ops.constants import product, readable
 
 _HALF_LOG_TWO_PI = 0.9189385332046727
 _TWO_PI = 6.283185307179586
@@ -151,13 +151,13 @@ def gaussian_nll_loss(
             one dimension.
 
     Raises:
-        ValueError: an entry of ``var`` is negative (not seen while a CUDA graph is captured), or its shape is none of
-            these.
+        ValueError: an entry of ``var`` is negative (not seen while a graph is captured or traced), or its shape is
+            none of these.
     """
     check_options("gaussian_nll_loss", reduction, None, None)
     if not isinstance(var, Tensor):
         var = torch.full_like(input, var)
-    if not capturing(var.device) and bool((var < 0).any()):
+    if readable(var) and bool((var < 0).any()):
         raise ValueError("gaussian_nll_loss(): 'var' has negative entries")
     dtype, (input, target, var) = all_widened("gaussian_nll_loss", input=input, target=target, var=var)
     d = torch.sub(*paired("gaussian_nll_loss", input, target))

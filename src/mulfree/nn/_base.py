@@ -9,8 +9,11 @@ from typing import Any
 import torch
 
 from mulfree.functional import Derivative, Derivatives, MantissaBits
+from mulfree.nn._graph import in_graph
 from mulfree.policy import Group, Policy, Products
 from mulfree.replace import Scope, run
+
+_is_traced = torch.compiler.is_dynamo_compiling
 
 
 @lru_cache(maxsize=256)
@@ -50,6 +53,8 @@ class PiecewiseAffine(torch.nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """See torch's module."""
+        if _is_traced():
+            return in_graph(_forward, self, args, kwargs)
         return run(Scope(self.policy(), type(self).__name__), super().forward, *args, **kwargs)
 
     def extra_repr(self) -> str:
@@ -58,6 +63,12 @@ class PiecewiseAffine(torch.nn.Module):
             f"{name}={getattr(self, name)!r}" for name, default in defaults.items() if getattr(self, name) != default
         ]
         return ", ".join(filter(None, [super().extra_repr(), *options]))
+
+
+def _forward(module: PiecewiseAffine, args: Any, kwargs: Any) -> Any:
+    """The forward of torch's module."""
+    scope = Scope(module.policy(), type(module).__name__)
+    return run(scope, super(PiecewiseAffine, module).forward, *args, **kwargs)
 
 
 class WithProducts(PiecewiseAffine):

@@ -62,6 +62,12 @@ def capturing(device: torch.device) -> bool:
         return torch.cuda.is_current_stream_capturing()
 
 
+def readable(x: Tensor) -> bool:
+    """Whether numbers of ``x`` can be read: not while a graph is captured or traced, nor on the device ``meta``."""
+    has_numbers = type(x) in (Tensor, torch.nn.Parameter) and not x.is_meta
+    return has_numbers and not torch.compiler.is_compiling() and not capturing(x.device)
+
+
 def _new(number: float, device: torch.device) -> Tensor:
     return torch.full((), rounded(number), dtype=torch.float32, device=device)
 

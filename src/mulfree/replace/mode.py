@@ -74,7 +74,6 @@ class _Current(threading.local):
 
 
 _current = _Current()
-_compiler = torch._C._dynamo.eval_frame.get_eval_frame_callback
 _stack_size = torch._C._len_torch_function_stack
 _stack_at = torch._C._get_function_stack_at
 
@@ -103,8 +102,6 @@ def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any
             mode.scope = outer
     if scope._actions is None:
         return function(*args, **kwargs)
-    if _compiler() is not None:
-        function = torch.compiler.disable(function)
     before, mode = _current.mode, Replacing(scope)
     _current.mode = mode
     try:
@@ -114,5 +111,10 @@ def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any
         _current.mode = before
 
 
-# torch.compile shall call it and not look inside: its tracer follows the mode for some of torch's functions only.
+# torch.compile shall call it and look inside neither it nor what it calls: its tracer follows the mode for some of
+# torch's functions only. The first mark is for calls that it traces, the second for those that it meets when they run.
 run._torchdynamo_disable = True  # type: ignore[attr-defined]
+_frames = torch._C._dynamo.eval_frame
+_frames.set_code_exec_strategy(
+    run.__code__, _frames._FrameExecStrategy(_frames._FrameAction.SKIP, _frames._FrameAction.SKIP)
+)
