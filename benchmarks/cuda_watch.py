@@ -31,8 +31,9 @@ from mulfree.backends.cpu import CPUBackend
 from mulfree.backends.cuda import convolution, products
 from mulfree.backends.cuda.backend import CUDABackend
 from mulfree.backends.cuda.kernels import Launch, Launcher
-from mulfree.backends.cuda.plans import Memory, Tiles, choose_tiles
+from mulfree.backends.cuda.plans import Memory
 from mulfree.backends.cuda.problems import Problem
+from mulfree.backends.cuda.tiles import Tiles, choose
 from mulfree.cli.settings import changes_of
 from mulfree.numerics.formats import DOT_CHUNK, ONE, STEP
 from mulfree.recipes import changed, load
@@ -181,7 +182,7 @@ class Watch:
         """In place of ``plans.run``."""
         if problem.empty:
             return
-        tiles = choose_tiles(problem, launcher.multiprocessors())
+        tiles = choose(problem, launcher.multiprocessors()).tiles
         times = f"{problem.batch.count} x " if problem.batch.count > 1 else ""
         shape = f"{times}({problem.rows}, {problem.depth}) ({problem.depth}, {problem.columns})"
         backward = torch._C._current_graph_task_id() != -1

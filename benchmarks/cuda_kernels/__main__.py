@@ -14,7 +14,7 @@ from rich.progress import track
 from benchmarks import report as machine
 from benchmarks.cuda_kernels.cubin import resources
 from benchmarks.cuda_kernels.limits import ARCHITECTURES, H200, Device
-from benchmarks.cuda_kernels.loops import loops
+from benchmarks.cuda_kernels.loops import loops, transfers
 from benchmarks.cuda_kernels.report import Kernel, Report
 from mulfree.audit.instructions import FORBIDDEN
 from mulfree.audit.sass import MISSING, classes_of, disassemble, disassembler
@@ -52,7 +52,9 @@ def inspect(group: str, named: Named, arch: str, tool: str | None) -> Iterator[K
         inner = tuple(loops(of_kernel, named.entries or 0)) if is_product else ()
         classes = classes_of(of_kernel)
         forbidden = sum(classes[name] for name in FORBIDDEN)
-        yield Kernel(group, named.name, found, classes["spill"], forbidden, inner)
+        words = named.words if is_product else None
+        moved = None if words is None else transfers(of_kernel, words)
+        yield Kernel(group, named.name, found, classes["spill"], forbidden, inner, moved)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -31,6 +31,7 @@ LOOP_COLUMNS = (
     "instructions",
     "issue limit",
     "limit of the units",
+    "with transfers",
 )
 _RARE = 0.02  # of a product: kinds of instructions below are summed up
 
@@ -45,6 +46,8 @@ class Kernel:
     spills: int | None
     multiplies: int | None
     loops: tuple[Loop, ...] = ()
+    transfers: int | None = None
+    """Instructions of a thread that load and store a slice of both operands, of products of matrices."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,14 @@ class Report:
             mix(loop),
             f"{issue_rate(loop.per_product, self.device) / 1e12:.1f}",
             "?" if limit is None else f"{limit / 1e12:.1f}",
+            self._whole(kernel, loop),
         )
+
+    def _whole(self, kernel: Kernel, loop: Loop) -> str:
+        if kernel.transfers is None or loop.way != "fast":
+            return ""
+        per_product = (loop.instructions + kernel.transfers) / loop.products
+        return f"{issue_rate(per_product, self.device) / 1e12:.1f} ({kernel.transfers})"
 
     def markdown(self) -> str:
         architecture, device = self.architecture, self.device
@@ -137,8 +147,9 @@ class Report:
             "",
             "Instructions of the unrolled loops, for each product. The issue limit is 128 results of a multiprocessor "
             "a clock over the instructions, in 10^12 products a second with "
-            f"{device.multiprocessors} multiprocessors at {device.clock:g} GHz. {self._units()} Loading, storing and "
-            "what runs between slices is not in it.",
+            f"{device.multiprocessors} multiprocessors at {device.clock:g} GHz. {self._units()} Neither has what runs "
+            "between slices; the last column is the issue limit of fast loops over matrices with the instructions (in "
+            "parentheses, of a thread for a slice of 8 of the depth) that load, encode and store both operands.",
             "",
             *_table(LOOP_COLUMNS, (self.loop_cells(k, loop) for k in self.kernels for loop in k.loops)),
         ]

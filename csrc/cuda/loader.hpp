@@ -26,18 +26,20 @@ struct Places {
   Place get(int i) const { return {offset[i], {at[0][i], at[1][i], at[2][i]}}; }
 };
 
-// Which line and step of a slice a thread takes as its number i. Where neighbours in depth are neighbours in memory,
-// neighbouring threads take these.
+// Which line and step of a slice a thread takes as its number i: `line_apart` and `step_apart` of its number 0. Where
+// neighbours in depth are neighbours in memory, neighbouring threads take these.
 template <int lines, bool deep>
 struct Shares {
   static constexpr int kWords = (lines * kSlice + kThreads - 1) / kThreads;
-  static constexpr int kApart = deep ? kThreads / kSlice : (kThreads + lines - 1) / lines;  // lines, or steps
-  static_assert(kThreads % kSlice == 0 && (kThreads % lines == 0 || lines % kThreads == 0));
+  static constexpr int kParts = deep || kThreads >= lines ? 1 : lines / kThreads;  // of the lines of a step
+  static_assert(kWords <= 32 && kThreads % kSlice == 0 && (kThreads % lines == 0 || lines % kThreads == 0));
 
-  static int number(int i) { return static_cast<int>(threadIdx.x) + i * kThreads; }
-  static int line(int i) { return deep ? number(0) / kSlice + i * kApart : number(i) % lines; }
-  static int step(int i) { return deep ? number(0) % kSlice : number(i) / lines; }
-  static bool exists(int i) { return lines * kSlice % kThreads == 0 || number(i) < lines * kSlice; }
+  static int thread() { return static_cast<int>(threadIdx.x); }
+  static int line() { return deep ? thread() / kSlice : thread() % lines; }
+  static int step() { return deep ? thread() % kSlice : thread() / lines; }
+  static constexpr int line_apart(int i) { return deep ? i * (kThreads / kSlice) : i % kParts * kThreads; }
+  static constexpr int step_apart(int i) { return deep ? 0 : i / kParts * (kThreads >= lines ? kThreads / lines : 1); }
+  static bool exists(int i) { return lines * kSlice % kThreads == 0 || thread() + i * kThreads < lines * kSlice; }
 };
 
 template <int lines, bool patches, bool deep>
@@ -52,11 +54,17 @@ class Loader {
 
   // All threads of the block make one, and wait before the first fetch.
   Loader(const Reader<patches>& reader, std::int64_t first, std::int64_t count, Tables& tables)
-      : reader_(reader), tables_(tables), count_(static_cast<int>(least(count - first, lines))) {
+      : reader_(reader), tables_(tables), line_(Share::line()), step_(Share::step()),
+        count_(static_cast<int>(least(count - first, lines))) {
     if constexpr (patches) {
       for (int i = static_cast<int>(threadIdx.x); i < count_; i += kThreads) tables_.lines_.set(i, reader.line(first + i));
     } else {
-      first_ = reader.line(first + Share::line(0)).offset;
+      first_ = reader.entry(reader.line(first + line_), {});
+      to_next_line_ = Share::line_apart(1) * reader.line_stride();
+      to_next_step_ = deep ? to_next_line_
+                           : Share::step_apart(Share::kParts) * reader.depth_stride() -
+                                 Share::line_apart(Share::kParts - 1) * reader.line_stride();
+      to_next_slice_ = kSlice * reader.depth_stride();
     }
   }
 
@@ -66,44 +74,73 @@ class Loader {
     if constexpr (patches) {
       for (int d = static_cast<int>(threadIdx.x); d < depth; d += kThreads) tables_.depths.set(d, reader_.depth(k + d));
     } else {
-      next_ = first_ + reader_.depth(k + Share::step(0)).offset;
+      next_ = first_ + reader_.depth(k + step_).offset;
     }
   }
 
-  // The next slice of the chunk, number `slice`.
+  // Asks for the next slice of the chunk, number `slice`. What comes is looked at when it is stored, so that all of it
+  // is on its way together, and while the slice before is used.
   void fetch(int slice) {
+    [[maybe_unused]] const Stored* from = next_;
+    if constexpr (patches) there_ = 0;
     MF_UNROLL
     for (int i = 0; i < Share::kWords; ++i) {
-      const int line = Share::line(i), d = slice * kSlice + Share::step(i);
-      staged_[i] = kMissing;
-      if (!Share::exists(i) || line >= count_ || d >= depth_) continue;
-      if constexpr (patches) staged_[i] = reader_.word(tables_.lines_.get(line), tables_.depths.get(d));
-      else staged_[i] = reader_.word(next_ + offset(i));
+      staged_[i] = 0;
+      if constexpr (patches) {
+        if (!in_panel(i, slice)) continue;
+        const Place line = tables_.lines_.get(line_ + Share::line_apart(i));
+        const Place depth = tables_.depths.get(slice * kSlice + step_ + Share::step_apart(i));
+        if (!reader_.holds(line, depth)) continue;
+        staged_[i] = *reader_.entry(line, depth);
+        there_ |= 1u << i;
+      } else {
+        if (in_panel(i, slice)) staged_[i] = *from;
+        from += i % Share::kParts == Share::kParts - 1 ? to_next_step_ : to_next_line_;
+      }
     }
-    if constexpr (!patches) next_ += kSlice * reader_.depth_stride();
+    if constexpr (!patches) next_ += to_next_slice_;
   }
 
-  void store(Slices<lines>& words, Slices<lines>& signs, int buffer, Way way, std::int32_t addend, std::int32_t zero) {
-    MF_UNROLL
-    for (int i = 0; i < Share::kWords; ++i) {
-      if (!Share::exists(i)) continue;
-      const int line = Share::line(i), step = Share::step(i);
-      words.words[buffer][step][line] = encoded(way, staged_[i], addend, zero);
-      if (!kSlopes && way == Way::clamped) signs.words[buffer][step][line] = staged_[i] & kSign;
+  // Encodes what was fetched last.
+  void store(Slices<lines>& words, Slices<lines>& signs, int slice, Way way, std::int32_t addend, std::int32_t zero) {
+    const int buffer = slice % 2;
+    if (way == Way::general) {
+      put(words, buffer, [=, this](int i) {
+        const bool there = patches ? there_ >> i & 1 : in_panel(i, slice);
+        return there ? lawful(widened(staged_[i]), reader_.drop) : kMissing;
+      });
+      return;
     }
+    const std::int32_t kept = way == Way::clamped ? kMagnitude : ~0;
+    if (reader_.drop == 0) {
+      put(words, buffer, [=, this](int i) { return encoded(widened(staged_[i]), kept, addend, zero); });
+    } else {
+      put(words, buffer, [=, this](int i) { return encoded(lawful(widened(staged_[i]), reader_.drop), kept, addend, zero); });
+    }
+    if (!kSlopes && way == Way::clamped) put(signs, buffer, [this](int i) { return widened(staged_[i]) & kSign; });
   }
 
  private:
-  // From the thread's first word of a slice to number i.
-  std::int64_t offset(int i) const {
-    return (Share::line(i) - Share::line(0)) * reader_.line_stride() +
-           (Share::step(i) - Share::step(0)) * reader_.depth_stride();
+  // Whether the panel and the chunk reach as far as a word of a slice.
+  bool in_panel(int i, int slice) const {
+    return Share::exists(i) && Share::line_apart(i) < count_ - line_ &&
+           Share::step_apart(i) < depth_ - slice * kSlice - step_;
+  }
+
+  template <class Word>
+  void put(Slices<lines>& target, int buffer, const Word& word) {
+    MF_UNROLL
+    for (int i = 0; i < Share::kWords; ++i)
+      if (Share::exists(i)) target.words[buffer][step_ + Share::step_apart(i)][line_ + Share::line_apart(i)] = word(i);
   }
 
   const Reader<patches> reader_;
   Tables& tables_;
-  std::int64_t first_ = 0, next_ = 0;
+  const Stored *first_ = nullptr, *next_ = nullptr;
+  std::int64_t to_next_line_ = 0, to_next_step_ = 0, to_next_slice_ = 0;  // from a word to the thread's next one
+  const int line_, step_;
   int count_, depth_ = 0;
+  std::uint32_t there_ = 0;  // a bit for each word of patches
   std::int32_t staged_[Share::kWords];
 };
 

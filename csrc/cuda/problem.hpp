@@ -4,6 +4,7 @@
 //   MF_FORMAT                    of the operands (sources.hpp)
 //   MF_LEFT_PATCHES, MF_RIGHT_PATCHES   0: the operand is a matrix
 //   MF_OUT_PATCHES              likewise for the result and the point
+//   MF_OUT_FLAT                 1: neighbouring columns of the result are neighbours in memory
 //   MF_LEFT_DEEP, MF_RIGHT_DEEP  1: its neighbouring entries in memory are neighbours in depth
 //   MF_SLOPES                    1: exact derivatives
 //   MF_THREAD_ROWS, MF_THREAD_COLUMNS   threads of a block; MF_ROWS, MF_COLUMNS: entries of a thread
@@ -19,7 +20,7 @@ constexpr int kThreadRows = MF_THREAD_ROWS, kThreadColumns = MF_THREAD_COLUMNS;
 constexpr int kRows = MF_ROWS, kColumns = MF_COLUMNS;  // of a thread
 constexpr int kThreads = kThreadRows * kThreadColumns;
 constexpr int kTileRows = kThreadRows * kRows, kTileColumns = kThreadColumns * kColumns;
-constexpr bool kSlopes = MF_SLOPES, kSplit = MF_SPLIT;
+constexpr bool kSlopes = MF_SLOPES, kSplit = MF_SPLIT, kFlat = MF_OUT_FLAT || MF_SPLIT;
 
 enum Operand { kLeft, kRight, kPoint, kOut, kBias, kOperands };
 

@@ -14,7 +14,8 @@ template <int count, int threads>
 struct Side {
   static constexpr int width = count % 4 == 0 ? 4 : count;
 
-  static int entry(int i, int thread) { return i / width * width * threads + thread * width + i % width; }
+  static constexpr int apart(int i) { return i / width * width * threads + i % width; }  // from entry 0
+  static int entry(int i, int thread) { return thread * width + apart(i); }
 
   static void read(std::int32_t (&out)[count], const std::int32_t* line, int thread) {
     MF_UNROLL
@@ -109,21 +110,22 @@ inline void add_chunk(Tile& tile, Stage& stage, LeftLoader& lefts, RightLoader& 
     }
     if (slice > 0) add_slice(tile, stage, code.way, (slice - 1) % 2, depth - (slice - 1) * kSlice, offset);
     if (slice < slices) {
-      lefts.store(stage.left, stage.left_signs, slice % 2, code.way, code.left_addend, code.left_zero);
-      rights.store(stage.right, stage.right_signs, slice % 2, code.way, 0, code.right_zero);
+      lefts.store(stage.left, stage.left_signs, slice, code.way, code.left_addend, code.left_zero);
+      rights.store(stage.right, stage.right_signs, slice, code.way, 0, code.right_zero);
     }
     __syncthreads();
   }
 }
 
-// The new total of a sum of a chunk; the last one is closed.
-inline float total_of(float sum, const Code& code, float before, bool last, float bias, bool has_bias) {
-  if (code.floor) {
-    const std::int32_t word = __float_as_int(sum);
-    sum = (word & kMagnitude) < code.floor ? 0.0f : __int_as_float(word - code.scale);
-  }
-  float total = __fadd_rn(before, sum);
-  if (!last) return total;
+// The sum of a chunk without its scale.
+inline float unscaled(float sum, const Code& code) {
+  if (!code.floor) return sum;
+  const std::int32_t word = __float_as_int(sum);
+  return (word & kMagnitude) < code.floor ? 0.0f : __int_as_float(word - code.scale);
+}
+
+// What closes a total.
+inline float closed(float total, float bias, bool has_bias) {
   total = __fadd_rn(total, 0.0f);  // a zero total is +0
   if (has_bias) total = __fadd_rn(total, bias);
   return total == total ? total : __int_as_float(kNan);
@@ -139,10 +141,10 @@ inline bool load_points(const Problem& args, Tile& tile, std::int64_t start, boo
     for (int j = 0; j < kColumns; ++j) {
       std::int32_t word = 0;
       if (tile.row_of(i) < args.rows && tile.column_of(j) < args.columns)
-        word = load_word(args.point.data,
-                         start + offset_of(args.point.lines, tile.row_of(i)) +
-                             offset_of(args.point.depth, tile.column_of(j)),
-                         static_cast<int>(args.drop));
+        word = lawful(widened(static_cast<const Stored*>(args.point.data)[
+                          start + offset_of(args.point.lines, tile.row_of(i)) +
+                          offset_of(args.point.depth, tile.column_of(j))]),
+                      static_cast<int>(args.drop));
       nan |= (word & kMagnitude) > kInf;
       tile.points[i][j] = words ? word : (mantissa(Int(word)) + Int(static_cast<std::int32_t>(args.offset))).v;
     }
@@ -150,35 +152,81 @@ inline bool load_points(const Problem& args, Tile& tile, std::int64_t start, boo
 }
 #endif
 
-// Adds the tile's sums to the totals, or stores them for `totals`.
-inline void finish_chunk(const Problem& args, const Tile& tile, const Code& code, std::int64_t batch,
-                         std::int64_t chunk, std::int64_t chunks) {
-  const bool first = chunk == 0, last = chunk + 1 == chunks;
-  const std::int64_t start = batch_start(args, batch, kOut), bias_start = batch_start(args, batch, kBias);
-  std::int64_t columns[kColumns];
-  MF_UNROLL
-  for (int j = 0; j < kColumns; ++j) {
-    const std::int64_t column = tile.column_of(j);
-    columns[j] = kSplit ? column : offset_of(args.out_columns, column);
-  }
-  MF_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    const std::int64_t row = tile.row_of(i);
-    if (row >= args.rows) continue;
-    const std::int64_t line = kSplit ? (chunk * args.rows + row) * args.columns : start + offset_of(args.out_rows, row);
+// Where the tile's totals lie: in the result, or in the workspace of a split depth. If that is flat the distances of a
+// thread's entries are known to the compiler.
+class Totals {
+ public:
+  Totals(const Problem& args, const Tile& tile, std::int64_t batch, std::int64_t chunk)
+      : args_(args), start_(kSplit ? args.workspace + chunk * args.rows * args.columns
+                                   : args.out + batch_start(args, batch, kOut)) {
+    if constexpr (kFlat) start_ += tile.column_of(0);
     MF_UNROLL
     for (int j = 0; j < kColumns; ++j) {
-      if (tile.column_of(j) >= args.columns) continue;
-      if constexpr (kSplit) {
-        args.workspace[line + columns[j]] = total_of(tile.sums[i][j], code, 0.0f, false, 0.0f, false);
-      } else {
-        float* const target = args.out + line + columns[j];
-        const bool has_bias = last && args.bias;
-        const float bias = has_bias ? args.bias[bias_start + row * args.bias_strides[0] +
-                                                tile.column_of(j) * args.bias_strides[1]]
-                                    : 0.0f;
-        *target = total_of(tile.sums[i][j], code, first ? 0.0f : *target, last, bias, has_bias);
+      const std::int64_t column = tile.column_of(j);
+      if constexpr (!kFlat) columns_[j] = kSplit ? column : offset_of(args.out_columns, column);
+      there_ |= static_cast<int>(column < args.columns) << j;
+    }
+  }
+
+  float* row(std::int64_t row) const {
+    return start_ + (kSplit ? row * args_.columns : offset_of(args_.out_rows, row));
+  }
+  bool has(int j) const { return there_ >> j & 1; }
+  float& entry(float* row, int j) const { return row[kFlat ? ColumnSide::apart(j) : columns_[j]]; }
+
+ private:
+  const Problem& args_;
+  float* start_;
+  std::int64_t columns_[kFlat ? 1 : kColumns];
+  int there_ = 0;  // a bit for each column of the thread
+};
+
+// Closes a row of the tile's totals.
+inline void close_row(const Problem& args, Tile& tile, std::int64_t batch, int i) {
+  float bias[kColumns] = {};
+  if (args.bias) {
+    const float* const from = args.bias + batch_start(args, batch, kBias) + tile.row_of(i) * args.bias_strides[0];
+    MF_UNROLL
+    for (int j = 0; j < kColumns; ++j)
+      if (tile.column_of(j) < args.columns) bias[j] = from[tile.column_of(j) * args.bias_strides[1]];
+  }
+  MF_UNROLL
+  for (int j = 0; j < kColumns; ++j) tile.sums[i][j] = closed(tile.sums[i][j], bias[j], args.bias != nullptr);
+}
+
+constexpr int kReadRows = kRows < 4 ? kRows : 4;  // whose totals are asked for together
+
+// Adds the tile's sums to the totals, or stores them for `totals`.
+inline void finish_chunk(const Problem& args, Tile& tile, const Code& code, std::int64_t batch, std::int64_t chunk,
+                         std::int64_t chunks) {
+  const bool adds = !kSplit && chunk > 0, closes = !kSplit && chunk + 1 == chunks;
+  const Totals totals(args, tile, batch, chunk);
+  MF_UNROLL
+  for (int first = 0; first < kRows; first += kReadRows) {
+    float before[kReadRows][kColumns];
+    MF_UNROLL
+    for (int i = 0; i < kReadRows; ++i) {
+      const bool reads = adds && tile.row_of(first + i) < args.rows;
+      float* const row = totals.row(tile.row_of(first + i));
+      MF_UNROLL
+      for (int j = 0; j < kColumns; ++j) {
+        before[i][j] = 0.0f;
+        if (reads && totals.has(j)) before[i][j] = totals.entry(row, j);
       }
+    }
+    MF_UNROLL
+    for (int i = 0; i < kReadRows; ++i)
+      MF_UNROLL
+      for (int j = 0; j < kColumns; ++j)
+        tile.sums[first + i][j] = __fadd_rn(before[i][j], unscaled(tile.sums[first + i][j], code));
+    MF_UNROLL
+    for (int i = 0; i < kReadRows; ++i) {
+      if (tile.row_of(first + i) >= args.rows) continue;
+      if (closes) close_row(args, tile, batch, first + i);
+      float* const row = totals.row(tile.row_of(first + i));
+      MF_UNROLL
+      for (int j = 0; j < kColumns; ++j)
+        if (totals.has(j)) totals.entry(row, j) = tile.sums[first + i][j];
     }
   }
 }
@@ -258,18 +306,17 @@ constexpr int kTotalsThreads = 256;
 
 // Adds the sums of the chunks of a split product.
 MF_KERNEL(totals, TotalsArgs, kTotalsThreads) {
-  const Code none{Way::fast, 0, 0, 0, 0, 0};
   const std::int64_t count = args.rows * args.columns;
   MF_ROLLED
   for (std::int64_t i = global_thread(); i < count; i += all_threads()) {
     std::int64_t row = i;
     const std::int64_t column = args.of_columns.divide(&row);
     float total = 0.0f;
-    for (std::int64_t chunk = 0; chunk + 1 < args.chunks; ++chunk)
+    for (std::int64_t chunk = 0; chunk < args.chunks; ++chunk)
       total = __fadd_rn(total, args.workspace[chunk * count + i]);
     const float bias = args.bias ? args.bias[row * args.bias_strides[0] + column * args.bias_strides[1]] : 0.0f;
     args.out[offset_of(args.out_rows, row) + offset_of(args.out_columns, column)] =
-        total_of(args.workspace[(args.chunks - 1) * count + i], none, total, true, bias, args.bias != nullptr);
+        closed(total, bias, args.bias != nullptr);
   }
 }
 

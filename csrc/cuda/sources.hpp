@@ -64,13 +64,20 @@ inline std::int32_t lawful(std::int32_t word, int drop) {
 }
 
 // MF_FORMAT: 0 float32, 1 float16, 2 bfloat16.
-inline std::int32_t load_word(const void* data, std::int64_t at, int drop) {
 #if MF_FORMAT == 0
-  return lawful(static_cast<const std::int32_t*>(data)[at], drop);
-#elif MF_FORMAT == 1
-  return lawful(widen_half(static_cast<const std::uint16_t*>(data)[at]), drop);
+using Stored = std::int32_t;
 #else
-  return lawful(static_cast<std::int32_t>(static_cast<const std::uint16_t*>(data)[at]) << 16, drop);
+using Stored = std::uint16_t;
+#endif
+
+// What is in memory as a float32 word.
+inline std::int32_t widened(std::int32_t bits) {
+#if MF_FORMAT == 0
+  return bits;
+#elif MF_FORMAT == 1
+  return widen_half(static_cast<std::uint32_t>(bits));
+#else
+  return bits << 16;
 #endif
 }
 
@@ -89,20 +96,20 @@ struct Reader {
     if constexpr (patches) return source.depth.place(index);
     else return {index * source.depth.strides[0]};
   }
-  std::int32_t word(const Place& line, const Place& depth) const {
-    std::int64_t offset = line.offset + depth.offset;
+  // Whether there is an entry.
+  bool holds([[maybe_unused]] const Place& line, [[maybe_unused]] const Place& depth) const {
+    bool inside = true;
     if constexpr (patches) {
-      bool inside = true;
       MF_UNROLL
       for (int d = 0; d < kAxes; ++d)
         inside &= static_cast<std::uint32_t>(line.at[d] + depth.at[d]) < static_cast<std::uint32_t>(source.bounds[d]);
-      if (!inside) return kMissing;
-      offset += start;
     }
-    return load_word(source.data, offset, drop);
+    return inside;
   }
-  // Of a matrix: entries by their distance from the first.
-  std::int32_t word(std::int64_t offset) const { return load_word(source.data, offset, drop); }
+  // Where it is. Nothing that is read here may be looked at before other entries are asked for.
+  const Stored* entry(const Place& line, const Place& depth) const {
+    return static_cast<const Stored*>(source.data) + (line.offset + depth.offset + (patches ? start : 0));
+  }
   std::int64_t line_stride() const { return source.lines.strides[0]; }
   std::int64_t depth_stride() const { return source.depth.strides[0]; }
 };

@@ -14,21 +14,42 @@ inline std::int32_t least_of_warp(std::int32_t v) {
   return v;
 }
 
+constexpr int kAtOnce = 8;  // entries that a thread asks for before it looks at the first
+
+// Entries number `first`, `first` + step, ... below count of a line or a depth.
+template <class At, class Holds>
+inline void take(Survey* seen, int first, int count, int step, int drop, const At& at, const Holds& holds) {
+  MF_ROLLED
+  for (int i = first; i < count; i += kAtOnce * step) {
+    std::int32_t bits[kAtOnce];
+    std::uint32_t there = 0;
+    MF_UNROLL
+    for (int n = 0; n < kAtOnce; ++n) {
+      const int index = i + n * step;
+      bits[n] = 0;
+      if (index >= count || !holds(index)) continue;
+      bits[n] = *at(index);
+      there |= 1u << n;
+    }
+    MF_UNROLL
+    for (int n = 0; n < kAtOnce; ++n)
+      if (i + n * step < count) seen->take(there >> n & 1 ? lawful(widened(bits[n]), drop) : kMissing);
+  }
+}
+
 template <bool patches, bool deep>
-inline Survey look(const Reader<patches>& reader, std::int64_t first, std::int64_t lines, std::int64_t k, int depth) {
+inline Survey look(const Reader<patches>& reader, std::int64_t first, int lines, std::int64_t k, int depth) {
   // Neighbouring threads read neighbours in memory; what a thread reads shares its line, or its depth.
   const int thread = static_cast<int>(threadIdx.x), lane = thread % kWarp, warp = thread / kWarp;
   Survey seen;
-  if constexpr (deep) {
-    for (std::int64_t i = warp; i < lines; i += kWarps) {
-      const Place line = reader.line(first + i);
-      for (int d = lane; d < depth; d += kWarp) seen.take(reader.word(line, reader.depth(k + d)));
-    }
-  } else {
-    for (int d = warp; d < depth; d += kWarps) {
-      const Place place = reader.depth(k + d);
-      for (std::int64_t i = lane; i < lines; i += kWarp) seen.take(reader.word(reader.line(first + i), place));
-    }
+  MF_ROLLED
+  for (int i = warp; i < (deep ? lines : depth); i += kWarps) {
+    const Place place = deep ? reader.line(first + i) : reader.depth(k + i);
+    const auto line = [&](int n) { return deep ? place : reader.line(first + n); };
+    const auto step = [&](int n) { return deep ? reader.depth(k + n) : place; };
+    take(
+        &seen, lane, deep ? depth : lines, kWarp, reader.drop, [&](int n) { return reader.entry(line(n), step(n)); },
+        [&](int n) { return reader.holds(line(n), step(n)); });
   }
   return seen;
 }
@@ -36,13 +57,15 @@ inline Survey look(const Reader<patches>& reader, std::int64_t first, std::int64
 inline Survey look_left(const Problem& args, std::int64_t batch, std::int64_t panel, std::int64_t k, int depth) {
   const std::int64_t first = panel * kTileRows, start = args.left.start + batch_start(args, batch, kLeft);
   const Reader<MF_LEFT_PATCHES> reader{args.left, start, static_cast<int>(args.drop)};
-  return look<MF_LEFT_PATCHES, MF_LEFT_DEEP>(reader, first, least(kTileRows, args.rows - first), k, depth);
+  const int lines = static_cast<int>(least(kTileRows, args.rows - first));
+  return look<MF_LEFT_PATCHES, MF_LEFT_DEEP>(reader, first, lines, k, depth);
 }
 
 inline Survey look_right(const Problem& args, std::int64_t batch, std::int64_t panel, std::int64_t k, int depth) {
   const std::int64_t first = panel * kTileColumns, start = args.right.start + batch_start(args, batch, kRight);
   const Reader<MF_RIGHT_PATCHES> reader{args.right, start, static_cast<int>(args.drop)};
-  return look<MF_RIGHT_PATCHES, MF_RIGHT_DEEP>(reader, first, least(kTileColumns, args.columns - first), k, depth);
+  const int lines = static_cast<int>(least(kTileColumns, args.columns - first));
+  return look<MF_RIGHT_PATCHES, MF_RIGHT_DEEP>(reader, first, lines, k, depth);
 }
 
 // Panels on x, chunks on y, batches on z.

@@ -48,15 +48,10 @@ inline Code choose_way(Span left, Span right, std::int64_t offset, bool numbers)
           narrow_to_word(kMin - 1 - left.high), 0, 0};
 }
 
-inline bool is_number(std::int32_t word) {
-  return static_cast<std::uint32_t>((word & kMagnitude) - kMin) < static_cast<std::uint32_t>(kInf - kMin);
-}
-
-// What is stored of an operand's word. With the clamped way its sign is stored apart.
-inline std::int32_t encoded(Way way, std::int32_t word, std::int32_t addend, std::int32_t zero) {
-  if (way == Way::general) return word;
-  if (!is_number(word)) return zero;
-  return (way == Way::clamped ? word & kMagnitude : word) + addend;
+// What the fast and the clamped way store of an operand's word, a number or one that counts as zero; `kept` is what they
+// keep of it: the clamped way stores the sign apart.
+inline std::int32_t encoded(std::int32_t word, std::int32_t kept, std::int32_t addend, std::int32_t zero) {
+  return (word & kMagnitude) >= kMin ? (word & kept) + addend : zero;
 }
 
 inline bool missing(std::int32_t word) { return word == kMissing; }

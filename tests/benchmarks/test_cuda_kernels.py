@@ -11,11 +11,13 @@ import pytest
 from benchmarks.cuda_kernels import __main__ as command
 from benchmarks.cuda_kernels.cubin import Resources, resources
 from benchmarks.cuda_kernels.limits import ARCHITECTURES, H200, issue_rate, resident_blocks, unit_rate
-from benchmarks.cuda_kernels.loops import Loop, loops
+from benchmarks.cuda_kernels.loops import Loop, loops, transfers
 from benchmarks.cuda_kernels.report import mix
 from mulfree.audit.sass import MISSING, parse
-from mulfree.backends.cuda.compiler import compiler_version
+from mulfree.backends.cuda.compiler import compiler_version, machine_code
+from mulfree.backends.cuda.plans import program
 from mulfree.backends.cuda.programs import groups
+from mulfree.backends.cuda.tiles import SLOPE_TILES, TILES
 
 try:
     compiler_version()
@@ -41,6 +43,15 @@ def test_loops_are_told_apart_and_the_unrolled_ones_count() -> None:
     found = loops(parse(_listing(*lines))["product"], entries=4)
     assert [(loop.way, loop.products, loop.per_product) for loop in found] == [("fast", 8, 17 / 8), ("clamped", 8, 3.0)]
     assert mix(found[0]) == "1.00 IMAD.IADD, 1.00 FADD, 0.12 LDS"
+
+
+def test_loads_of_a_slice_are_made_together() -> None:
+    load, store = "LDG.E R1, desc[UR4][R2.64]", ["SEL R1, R2, R3, P0", "STS [R4], R1"]
+    together = [load] * 3, store * 2, store
+    blocks = [line for block in together for line in (*block, "BRA `(.L_1)")]
+    assert transfers(parse(_listing(*blocks))["product"], (2, 1)) == 4 + 5 + 3
+    one_by_one = [load, "BRA `(.L_1)"] * 3 + [*store, "BRA `(.L_1)"] * 3
+    assert transfers(parse(_listing(*one_by_one))["product"], (2, 1)) is None
 
 
 @pytest.mark.parametrize(
@@ -96,6 +107,30 @@ def test_a_compiled_product_has_both_loops() -> None:
     assert (fast.way, clamped.way) == ("fast", "clamped")
     assert 2 < fast.per_product < 2.5
     assert 3 < clamped.per_product < 3.5
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["products", "slopes"])
+def test_compiled_products_do_not_wait_for_single_loads(name: str) -> None:
+    """Nor does what they load and store take much beside the loop."""
+    tool = command.disassembler()
+    if tool is None:
+        pytest.skip(MISSING)
+    chosen = groups()[name][:1] if name == "slopes" else [groups()[name][i] for i in (0, 3, 6)]
+    for named in chosen:
+        (kernel,) = (found for found in command.inspect(name, named, "sm_90", tool) if found.loops)
+        assert kernel.transfers is not None, named.name
+        assert named.words is not None
+        assert kernel.transfers < 16 * sum(named.words), named.name
+
+
+@needs_compiler
+@pytest.mark.parametrize("slopes", [False, True])
+def test_tiles_know_how_many_fit(slopes: bool) -> None:
+    for tiles in SLOPE_TILES if slopes else TILES:
+        found = resources(machine_code(program("product.cu", tiles, slopes=slopes), "sm_90"))
+        (product,) = (kernel for kernel in found if kernel.kernel == "product")
+        assert resident_blocks(product, SM_90) == pytest.approx(tiles.resident, rel=0.25), tiles
 
 
 @needs_compiler

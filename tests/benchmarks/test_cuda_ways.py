@@ -23,8 +23,9 @@ from mulfree.backends.cpu import CPUBackend
 from mulfree.backends.cuda import convolution, plans, products
 from mulfree.backends.cuda.backend import CUDABackend
 from mulfree.backends.cuda.kernels import Launch, Launcher, Program
-from mulfree.backends.cuda.plans import SLOPE_TILES, TILES, Memory
+from mulfree.backends.cuda.plans import Memory
 from mulfree.backends.cuda.problems import Problem
+from mulfree.backends.cuda.tiles import SLOPE_TILES, TILES, choose
 from mulfree.numerics.convolution import Window
 from mulfree.numerics.formats import INF, MIN, ONE, STEP
 from tests.backends.patterns import log_uniform, sprinkled
@@ -105,7 +106,7 @@ class _Surveys(EmulatedLauncher):
 
     def run(self, launcher: Launcher, problem: Problem, memory: Memory) -> None:
         plans.run(launcher, problem, memory)
-        tiles = plans.choose_tiles(problem, launcher.multiprocessors())
+        tiles = choose(problem, launcher.multiprocessors()).tiles
         left, right = survey_problem(problem, memory.left, memory.right, tiles.height, tiles.width)
         for field, (a, b) in enumerate(zip(vars(left).values(), vars(right).values(), strict=True)):
             assert (np.concatenate([a, b], axis=1) == self.words[-1][..., field]).all()

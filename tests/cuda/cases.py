@@ -57,8 +57,11 @@ def _transposed(data: str, *shape: int, seed: int = 0) -> Tensor:
     return _tensor(data, *batch, columns, rows, seed=seed).mT
 
 
-# A shape for each kind of tiles, large ones first; the last one's rows are its columns.
-SHAPES = ((130, 5, 260), (65, 9, 70), (20, 17, 130), (5, 300, 130), (2, 260, 300), (70, 33, 1))
+# A shape for each kind of tiles on 2 multiprocessors, large ones first; the last one's rows are its columns.
+SHAPES = (
+    (100, 5, 200), (100, 5, 100), (200, 5, 40), (100, 9, 130), (20, 5, 390), (65, 9, 130), (20, 17, 9), (9, 300, 130),
+    (2, 260, 300), (70, 33, 1),
+)  # fmt: skip
 SPLIT = (9, 600, 100)
 
 
@@ -108,7 +111,7 @@ def _slopes() -> Iterator[Case]:
 
         return run
 
-    for shape in ((66, 70, 9), (35, 40, 17), (20, 130, 5), (9, 130, 270), (2, 130, 5)):
+    for shape in ((100, 40, 5), (35, 40, 17), (9, 130, 5), (5, 390, 5), (9, 130, 270), (2, 130, 5)):
         yield Case("slopes", "x".join(map(str, shape)), grad(shape))
         for data in DATA:
             yield Case("slopes", f"{'x'.join(map(str, shape))}, {data}", grad(shape, data, offset=OFFSET), slow=True)

@@ -11,8 +11,9 @@ import mulfree as mf
 import mulfree.functional as MF
 from mulfree.backends.cuda.elementwise import _collapsed, program
 from mulfree.backends.cuda.kernels import Launch, divider
-from mulfree.backends.cuda.plans import SLOPE_TILES, TILES, choose_tiles, plan
-from mulfree.backends.cuda.problems import Problem, Source, Walk
+from mulfree.backends.cuda.plans import plan
+from mulfree.backends.cuda.problems import Batch, Problem, Source, Walk
+from mulfree.backends.cuda.tiles import SLOPE_TILES, TILES, blocks_of, choose
 from mulfree.backends.select import named
 from mulfree.numerics.convolution import Window
 from tests.cuda.build import COMPILER
@@ -45,26 +46,45 @@ def test_dimensions_that_are_walked_as_one_are_joined() -> None:
     assert _collapsed(x.shape, [x.stride(), y.stride()]) == ([6, 20], [[20, 1], [0, 1]])
 
 
-def _problem(rows: int, columns: int, slopes: bool = False) -> Problem:
-    source = Source(Walk(), Walk())
-    return Problem(source, source, Walk(), Walk(), rows, columns, 64, point=source if slopes else None)
+def _problem(rows: int, depth: int, columns: int, batches: int = 1, slopes: bool = False) -> Problem:
+    source, batch = Source(Walk(), Walk()), Batch((batches,), ((0,),) * 5) if batches > 1 else Batch()
+    return Problem(source, source, Walk(), Walk(), rows, columns, depth, batch, point=source if slopes else None)
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "tiles"),
+    ("rows", "depth", "columns", "batches", "tiles", "split"),
     [
-        (4096, 4096, 0),
-        (512, 512, 1),
-        (100, 1 << 20, 0),
-        (48, 1 << 20, 1),
-        (20, 1 << 20, 2),
-        (10, 1 << 20, 3),
-        (2, 9, 4),
+        (4096, 4096, 4096, 1, (128, 128), False),
+        (4096, 512, 1024, 1, (128, 128), False),
+        (50432, 192, 192, 1, (128, 64), False),  # no column is left over
+        (512, 4096, 512, 1, (128, 128), True),  # fewer tiles than multiprocessors
+        (30, 64, 30, 512, (32, 32), False),  # attention in sentences
+        (1, 4096, 4096, 1, (2, 128), True),
     ],
 )
-def test_tiles_suit_the_shape(rows: int, columns: int, tiles: int) -> None:
-    assert choose_tiles(_problem(rows, columns), 132) == TILES[tiles]
-    assert choose_tiles(_problem(rows, columns, slopes=True), 132) in SLOPE_TILES
+def test_tiles_suit_the_shape(
+    rows: int, depth: int, columns: int, batches: int, tiles: tuple[int, int], split: bool
+) -> None:
+    choice = choose(_problem(rows, depth, columns, batches), 132)
+    assert (choice.tiles.height, choice.tiles.width) == tiles
+    assert choice.split == split
+    assert choice.tiles in TILES
+    assert choose(_problem(rows, depth, columns, batches, slopes=True), 132).tiles in SLOPE_TILES
+
+
+def test_a_wave_with_little_left_is_avoided() -> None:
+    """One more tile of 128 x 128 than multiprocessors would take twice as long as needed."""
+    before, after = (_problem(128 * count, 512, 128) for count in (132, 133))
+    assert choose(before, 132).tiles == TILES[0]
+    assert choose(after, 132).clocks < 1.6 * choose(before, 132).clocks
+    assert blocks_of(after, TILES[0]) == 133
+
+
+@pytest.mark.parametrize("multiprocessors", [1, 2, 132])
+def test_more_work_never_takes_fewer_clocks_on_the_same_tiles(multiprocessors: int) -> None:
+    for slopes in (False, True):
+        clocks = [choose(_problem(n, n, n, slopes=slopes), multiprocessors).clocks for n in (1, 30, 100, 500, 2000)]
+        assert clocks == sorted(clocks)
 
 
 def test_a_backend_refuses_tensors_of_another_device() -> None:
@@ -112,7 +132,7 @@ def test_results_are_float32_whatever_the_default_is(dtype: torch.dtype, shape: 
 
 
 def test_products_may_be_wider_than_a_grid() -> None:
-    wide = plan(_problem(1, 1 << 26), 132)
+    wide = plan(_problem(1, 64, 1 << 26), 132)
     assert wide.product_blocks[0] == (1 << 26) // 128
     assert wide.product_blocks[1:] == (1, 1)
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mulfree.backends.cuda.backend import CUDABackend
 from mulfree.backends.cuda.kernels import Launch, Program, source_root
-from mulfree.backends.cuda.plans import SLOPE_TILES, TILES
 from mulfree.backends.cuda.programs import groups
+from mulfree.backends.cuda.tiles import SLOPE_TILES, TILES
 from mulfree.backends.select import named
 from tests.backends.patterns import assert_same_bits
 from tests.cuda.build import HERE

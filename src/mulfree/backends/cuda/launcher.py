@@ -19,6 +19,12 @@ def _multiprocessors(device: int) -> int:
     return count
 
 
+@cache
+def _architecture(device: int) -> str:
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"sm_{major}{minor}"
+
+
 def _succeeded(driver: Any, status: Any, what: str) -> None:
     if status != driver.CUresult.CUDA_SUCCESS:
         raise RuntimeError(f"CUDA failed at {what}: {status}")
@@ -103,8 +109,9 @@ class CUDALauncher:
     def _launch(self, launch: Launch) -> None:
         from cuda.bindings import driver
 
-        _enter(driver, torch.cuda.current_device())
-        kernel = self._kernel(launch.program, launch.kernel)
+        device = torch.cuda.current_device()
+        _enter(driver, device)
+        kernel = self._kernel(launch.program, launch.kernel, _architecture(device))
         parameter = launch.parameter()
         address = (ctypes.c_void_p * 1)(ctypes.cast(ctypes.c_char_p(parameter), ctypes.c_void_p))
         stream = torch.cuda.current_stream().cuda_stream
@@ -114,9 +121,7 @@ class CUDALauncher:
         )  # fmt: skip
         _succeeded(driver, status, f"launching {launch.kernel} of {launch.program}")
 
-    def _kernel(self, program: Program, name: str) -> Any:
-        major, minor = torch.cuda.get_device_capability()
-        arch = f"sm_{major}{minor}"
+    def _kernel(self, program: Program, name: str, arch: str) -> Any:
         key = (program, name, arch)
         found = self._kernels.get(key)
         if found is not None:

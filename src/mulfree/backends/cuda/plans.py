@@ -12,40 +12,13 @@ from torch import Tensor
 from mulfree.backends.arguments import address
 from mulfree.backends.cuda.kernels import Launch, Launcher, Program, divider, packed
 from mulfree.backends.cuda.problems import FORMATS, Problem
-from mulfree.numerics.formats import DOT_CHUNK, MANTISSA_BITS
+from mulfree.backends.cuda.tiles import MOST_BLOCKS, Tiles, choose, chunks_of
+from mulfree.numerics.formats import MANTISSA_BITS
 
-_MOST_BLOCKS = 65535  # on the second and third dimension of a grid
 _SURVEY_THREADS = _TOTALS_THREADS = 256
 _SPAN_WORDS = 4
 _KEPT = 4096
 Grid = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """Threads of a block and entries of a thread, by rows and columns."""
-
-    thread_rows: int
-    thread_columns: int
-    rows: int
-    columns: int
-
-    @property
-    def height(self) -> int:
-        return self.thread_rows * self.rows
-
-    @property
-    def width(self) -> int:
-        return self.thread_columns * self.columns
-
-    @property
-    def threads(self) -> int:
-        return self.thread_rows * self.thread_columns
-
-
-# From large to small ones; all have whole warps.
-TILES = (Tiles(16, 16, 8, 8), Tiles(8, 8, 8, 8), Tiles(4, 16, 8, 8), Tiles(4, 32, 4, 4), Tiles(1, 64, 2, 2))
-SLOPE_TILES = (Tiles(16, 16, 4, 4), Tiles(8, 8, 4, 4), Tiles(4, 16, 4, 4), Tiles(2, 32, 4, 4), Tiles(1, 64, 2, 2))
 
 
 @dataclass(frozen=True)
@@ -79,36 +52,19 @@ class Plan:
     """Likewise that of ``totals``: result, workspace and bias."""
 
 
-def choose_tiles(problem: Problem, multiprocessors: int) -> Tiles:
-    """The largest tiles that leave no more than half of their rows unused and give every multiprocessor one."""
-    choices = TILES if problem.point is None else SLOPE_TILES
-    if problem.rows <= choices[-1].height:
-        return choices[-1]
-    fitting = [t for t in choices[:-1] if problem.rows > t.height // 2] or [choices[-2]]
-    for tiles in fitting:
-        if _blocks(problem, tiles) >= multiprocessors:
-            return tiles
-    return fitting[min(1, len(fitting) - 1)]
-
-
-def _blocks(problem: Problem, tiles: Tiles) -> int:
-    return -(-problem.rows // tiles.height) * -(-problem.columns // tiles.width) * problem.batch.count
-
-
 @lru_cache(_KEPT)
 def plan(problem: Problem, multiprocessors: int) -> Plan:
     """The plan of a problem whose result has entries."""
-    tiles = choose_tiles(problem, multiprocessors)
-    chunks = max(-(-problem.depth // DOT_CHUNK), 1)
+    choice = choose(problem, multiprocessors)
+    tiles, split, chunks = choice.tiles, choice.split, chunks_of(problem)
     row_panels, column_panels = -(-problem.rows // tiles.height), -(-problem.columns // tiles.width)
     batches, count = problem.batch.count, problem.rows * problem.columns
-    split = 1 < chunks <= _MOST_BLOCKS and batches == 1 and _blocks(problem, tiles) < multiprocessors
-    batch_blocks = min(batches, _MOST_BLOCKS)
+    batch_blocks = min(batches, MOST_BLOCKS)
     totals_blocks = min(-(-count // _TOTALS_THREADS), 16 * multiprocessors)
     return Plan(
-        survey=_program("survey.cu", problem, tiles, False),
-        product=_program("product.cu", problem, tiles, split),
-        survey_blocks=(row_panels + column_panels, min(chunks, _MOST_BLOCKS), batch_blocks),
+        survey=_program("survey.cu", problem, tiles, False, True),
+        product=_program("product.cu", problem, tiles, split, _is_flat(problem)),
+        survey_blocks=(row_panels + column_panels, min(chunks, MOST_BLOCKS), batch_blocks),
         product_blocks=(row_panels * column_panels, 1, chunks if split else batch_blocks),
         totals_blocks=(totals_blocks, 1, 1) if split else None,
         threads=tiles.threads,
@@ -119,11 +75,16 @@ def plan(problem: Problem, multiprocessors: int) -> Plan:
     )
 
 
-def _program(source: str, problem: Problem, tiles: Tiles, split: bool) -> Program:
+def _is_flat(problem: Problem) -> bool:
+    """Neighbouring columns of the result are neighbours in memory."""
+    return problem.out_columns.is_line and problem.out_columns.strides[0] == 1 and not problem.scattered
+
+
+def _program(source: str, problem: Problem, tiles: Tiles, split: bool, flat: bool) -> Program:
     return program(
         source, tiles, FORMATS[problem.dtype],
         (problem.left.bounds is not None, problem.right.bounds is not None, problem.scattered),
-        (problem.left.deep, problem.right.deep), problem.point is not None, split,
+        (problem.left.deep, problem.right.deep), problem.point is not None, split, flat,
     )  # fmt: skip
 
 
@@ -135,11 +96,13 @@ def program(
     deep: Sequence[bool] = (True, False),
     slopes: bool = False,
     split: bool = False,
+    flat: bool = True,
 ) -> Program:
     """A program with the settings of ``problem.hpp``."""
     settings = {
         "FORMAT": format_, "LEFT_PATCHES": patches[0], "RIGHT_PATCHES": patches[1],
-        "OUT_PATCHES": patches[2], "LEFT_DEEP": deep[0], "RIGHT_DEEP": deep[1], "SLOPES": slopes, "SPLIT": split,
+        "OUT_PATCHES": patches[2], "OUT_FLAT": flat, "LEFT_DEEP": deep[0], "RIGHT_DEEP": deep[1],
+        "SLOPES": slopes, "SPLIT": split,
         "THREAD_ROWS": tiles.thread_rows, "THREAD_COLUMNS": tiles.thread_columns, "ROWS": tiles.rows,
         "COLUMNS": tiles.columns,
     }  # fmt: skip

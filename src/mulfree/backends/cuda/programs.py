@@ -8,8 +8,9 @@ import torch
 
 from mulfree.backends.cuda import channels, elementwise, optimizers, random, rows, sums
 from mulfree.backends.cuda.kernels import Program
-from mulfree.backends.cuda.plans import SLOPE_TILES, TILES, Tiles, program
+from mulfree.backends.cuda.plans import program
 from mulfree.backends.cuda.problems import FORMATS
+from mulfree.backends.cuda.tiles import SLICE, SLOPE_TILES, TILES, Tiles
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,17 @@ class Named:
         settings = dict(self.program.defines)
         return int(settings["MF_ROWS"]) * int(settings["MF_COLUMNS"]) if self.program.source == "product.cu" else None
 
+    @property
+    def words(self) -> tuple[int, int] | None:
+        """That a thread of a product of matrices loads for a slice, of left and right; None for other programs."""
+        settings = {name: int(value) for name, value in self.program.defines if name.startswith("MF_")}
+        if self.entries is None or settings["MF_LEFT_PATCHES"] or settings["MF_RIGHT_PATCHES"]:
+            return None
+        rows, columns = settings["MF_THREAD_ROWS"], settings["MF_THREAD_COLUMNS"]
+        lines = rows * settings["MF_ROWS"], columns * settings["MF_COLUMNS"]
+        left, right = (-(-SLICE * count // (rows * columns)) for count in lines)
+        return left, right
+
 
 def _tiles(tiles: Tiles) -> str:
     return f"{tiles.height}x{tiles.width}, {tiles.thread_rows}x{tiles.thread_columns} threads"
@@ -39,8 +51,8 @@ def _dtype(dtype: torch.dtype) -> str:
 
 
 def _products() -> list[Named]:
-    """All tiles and formats, for the largest tiles all layouts of the operands, and the depth split, which is done with
-    smaller tiles only."""
+    """All tiles and formats; for the largest tiles all layouts of the operands, results that are not flat, and the
+    depth split."""
     found = [
         Named(f"{_tiles(tiles)}, {_dtype(dtype)}", program("product.cu", tiles, format_))
         for dtype, format_ in FORMATS.items()
@@ -53,7 +65,8 @@ def _products() -> list[Named]:
     ]
     return [
         *found,
-        Named(f"{_tiles(TILES[1])}, depth split", program("product.cu", TILES[1], split=True)),
+        Named(f"{_tiles(largest)}, result transposed", program("product.cu", largest, flat=False)),
+        Named(f"{_tiles(largest)}, depth split", program("product.cu", largest, split=True)),
         *(
             Named(f"{_tiles(largest)}, {_dtype(dtype)}, survey", program("survey.cu", largest, format_))
             for dtype, format_ in FORMATS.items()
@@ -77,8 +90,9 @@ def _patches() -> list[Named]:
     }
     found = []
     for name, (patches, deep, slopes, split) in kinds.items():
-        for tiles in (SLOPE_TILES if slopes else TILES)[split:2]:
-            chosen = program("product.cu", tiles, patches=patches, deep=deep, slopes=slopes, split=split)
+        for tiles in SLOPE_TILES[:2] if slopes else (TILES[0], TILES[3]):
+            flat = not patches[2]
+            chosen = program("product.cu", tiles, patches=patches, deep=deep, slopes=slopes, split=split, flat=flat)
             found.append(Named(f"{name}, {_tiles(tiles)}", chosen))
     chosen = program("survey.cu", TILES[0], patches=(False, True, True))
     return [*found, Named(f"convolution, survey, {_tiles(TILES[0])}", chosen)]
