@@ -92,6 +92,51 @@ def test_the_way_back(block: Block) -> None:
     assert mulfree.revert(block) is block
 
 
+def test_a_reverted_part_is_standard_in_the_model_too(block: Block) -> None:
+    before = copy.deepcopy(block)
+    mulfree.convert(block)
+    assert mulfree.revert(block.mlp) is block.mlp
+    assert same_bits(block.mlp(X), before.mlp(X))
+    with mulfree.audit() as audit:
+        block(X).sum().backward()
+    assert {finding.module for finding in audit.findings} <= {"mlp", "mlp.0", "mlp.1", "mlp.2", "mlp.3"}
+    assert audit.multiplications > 0
+    twin = copy.deepcopy(block)
+    assert same_bits(twin(X), block(X))
+    assert not same_bits(twin(X), before(X))
+    for model in (twin, block):
+        mulfree.revert(model)
+        assert [type(m) for m in model.modules()] == [type(m) for m in before.modules()]
+        assert [set(vars(m)) for m in model.modules()] == [set(vars(m)) for m in before.modules()]
+        assert same_bits(model(X), before(X))
+
+
+def test_parts_are_converted_and_reverted_again(block: Block) -> None:
+    before = copy.deepcopy(block)
+    mulfree.convert(block)
+    whole = block(X)
+    mulfree.revert(block.mlp[3])
+    mulfree.convert(block.mlp[3])
+    assert same_bits(block(X), whole)
+    mulfree.convert(block.mlp, Policy.matmul_only(mantissa_bits=2))
+    assert not same_bits(block(X), whole)
+    mulfree.revert(block.mlp)
+    assert same_bits(block.mlp(X), before.mlp(X))
+    assert same_bits(mulfree.convert(block)(X), whole)
+
+
+def test_a_part_converted_alone_goes_back_whole() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Sequential(torch.nn.Linear(8, 8)))
+    expected = model(X)
+    mulfree.convert(model[1])
+    mulfree.revert(model[1])
+    assert [type(m) for m in model.modules()][2:] == [torch.nn.Sequential, torch.nn.Linear]
+    assert same_bits(model(X), expected)
+    mulfree.convert(model[1])
+    mulfree.revert(model)
+    assert type(model[1][0]) is torch.nn.Linear
+
+
 def test_the_bits_are_those_of_the_functions(block: Block) -> None:
     mulfree.convert(block.mlp)
     first, last = block.mlp[0], block.mlp[3]
@@ -256,6 +301,7 @@ def test_an_operation_without_a_form_is_named() -> None:
     [
         (("model",), TypeError, "'model' must be a torch.nn.Module"),
         ((torch.nn.Identity(), "full"), TypeError, "'policy' must be a mulfree.Policy"),
+        ((torch.nn.Identity(), None, 3), TypeError, "'where' must be a function"),
         ((torch.nn.Sequential(torch.jit.script(torch.nn.ReLU())),), TypeError, "0 is scripted"),
     ],
 )

@@ -19,6 +19,18 @@ _SCOPE = "_mulfree_scope"
 """Attribute of a converted module that holds its ``Scope``."""
 
 
+class Reverted(Scope):
+    """The scope of a module that was reverted within a converted model: nothing is replaced."""
+
+    __slots__ = ()
+
+    def __init__(self, module: str) -> None:
+        super().__init__(None, module)
+
+    def __reduce__(self) -> Any:
+        return Reverted, (self.module,)
+
+
 class Converted:
     """Mixed into the class of a converted module."""
 
@@ -86,3 +98,9 @@ def unset_scope(module: torch.nn.Module) -> None:
         module.__class__ = original
         del module.__dict__[_SCOPE]
         rotary.forget(module)
+
+
+def exclude(module: torch.nn.Module, path: str) -> None:
+    """Let a module within a converted model compute as its original class."""
+    set_scope(module, Reverted(path))
+    rotary.forget(module)

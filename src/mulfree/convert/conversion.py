@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from mulfree.convert import rotary
-from mulfree.convert.classes import Converted, set_scope, unset_scope
+from mulfree.convert.classes import exclude, scope_of, set_scope, unset_scope
 from mulfree.policy import Policy
 from mulfree.replace import Scope
 
@@ -48,13 +48,26 @@ def convert(model: _Model, policy: Policy | None = None, where: Where | None = N
     chosen = Policy.full() if policy is None else policy
     if not isinstance(chosen, Policy):
         raise TypeError(f"convert(): argument 'policy' must be a mulfree.Policy, got {type(policy)}")
+    if not (where is None or callable(where)):
+        raise TypeError(f"convert(): argument 'where' must be a function of name and module, got {type(where)}")
     modules = [(name, module, where is None or bool(where(name, module))) for name, module in model.named_modules()]
     for name, module, wanted in modules:
         if wanted:
             _check(name, module)
+    place = _place(model)
     for name, module, wanted in modules:
-        set_scope(module, Scope(chosen if wanted else None, name))
+        set_scope(module, Scope(chosen if wanted else None, _path(place, name)))
     return model
+
+
+def _place(model: torch.nn.Module) -> str:
+    """The path of a module within the converted model that it is a part of, "" for a whole one."""
+    scope = scope_of(model)
+    return "" if scope is None else scope.module
+
+
+def _path(place: str, name: str) -> str:
+    return f"{place}.{name}" if place and name else place or name
 
 
 def _check(name: str, module: torch.nn.Module) -> None:
@@ -67,9 +80,21 @@ def _check(name: str, module: torch.nn.Module) -> None:
 def revert(model: _Model) -> _Model:
     """Undo ``convert``: ``model`` and its modules compute as before, with the parameters that they have now.
 
-    Modules that were not converted stay as they are.
+    Of a whole model nothing is left behind; modules that were not converted stay as they are. A part of a model that
+    was converted as a whole computes in standard arithmetic from now on, in the model too: its modules remain marked as
+    left out until the whole is reverted. What is converted then is the rest of the model.
+
+    Raises:
+        TypeError: ``model`` is no module.
     """
-    for module in model.modules():
-        if isinstance(module, Converted):
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"revert(): argument 'model' must be a torch.nn.Module, got {type(model)}")
+    place = _place(model)
+    for name, module in list(model.named_modules()):
+        if scope_of(module) is None:
+            continue
+        if place:
+            exclude(module, _path(place, name))
+        else:
             unset_scope(module)
     return model

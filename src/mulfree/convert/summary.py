@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mulfree.convert.classes import original_class, scope_of
+from mulfree.convert.classes import Reverted, original_class, scope_of
 from mulfree.nn._base import PiecewiseAffine
 from mulfree.policy import Group, GroupName, Policy, Products
 
@@ -80,24 +80,57 @@ class Summary:
         )
 
 
+@dataclass(frozen=True)
+class _Arithmetic:
+    """What holds while a module runs: its policy (None: nothing is replaced), where that is set, and why."""
+
+    policy: Policy | None
+    origin: str
+    note: str
+
+
 def summary(model: torch.nn.Module) -> Summary:
-    """What each module of ``model`` does: arithmetic, derivative, mantissa bits; what was skipped and why."""
-    return Summary(tuple(_row(name, module) for name, module in model.named_modules()))
+    """What each module of ``model`` does: arithmetic, derivative, mantissa bits; what was skipped and why.
+
+    A module that was not converted itself computes as the nearest module around it does that says how. What is around
+    ``model`` itself is not seen.
+
+    Raises:
+        TypeError: ``model`` is no module.
+    """
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"summary(): argument 'model' must be a torch.nn.Module, got {type(model)}")
+    found: dict[str, _Arithmetic] = {}
+    rows = []
+    for name, module in model.named_modules():
+        around = found.get(name.rpartition(".")[0]) if name else None
+        found[name] = _arithmetic(name, module, around)
+        rows.append(_row(name, module, found[name]))
+    return Summary(tuple(rows))
 
 
-def _row(name: str, module: torch.nn.Module) -> Row:
+def _arithmetic(name: str, module: torch.nn.Module, around: _Arithmetic | None) -> _Arithmetic:
     scope = scope_of(module)
+    if isinstance(module, PiecewiseAffine):
+        return _Arithmetic(module.policy(), name, "its own options")
+    if isinstance(scope, Reverted):
+        return _Arithmetic(None, name, "reverted")
+    if scope is not None:
+        return _Arithmetic(scope.policy, name, "excluded by 'where'" if scope.policy is None else "")
+    if around is None:
+        return _Arithmetic(None, name, "not converted")
+    if around.note == "not converted":
+        return around
+    return _Arithmetic(around.policy, around.origin, f"not converted; computes as {around.origin or '(model)'}")
+
+
+def _row(name: str, module: torch.nn.Module, how: _Arithmetic) -> Row:
     kind = original_class(module)
-    own = module.policy() if isinstance(module, PiecewiseAffine) else None
-    if own is None and scope is None:
-        return Row(name, kind.__name__, "standard", "", "", "", "not converted")
-    if own is None and scope is not None and scope.policy is None:
-        return Row(name, kind.__name__, "standard", "", "", "", "excluded by 'where'")
-    policy = own or scope.policy  # type: ignore[union-attr]
-    assert policy is not None
+    if how.policy is None:
+        return Row(name, kind.__name__, "standard", "", "", "", how.note)
     if kind.__name__ in (*_FREE, *_CONTAINERS) and kind.__module__.startswith("torch."):
         return Row(name, kind.__name__, "free", "", "", "", "")
-    return _described(name, kind, policy, "its own options" if own is not None else "")
+    return _described(name, kind, how.policy, how.note)
 
 
 def _described(name: str, kind: type[torch.nn.Module], policy: Policy, note: str) -> Row:
