@@ -28,6 +28,9 @@ from mulfree.ops.registry import Operation, define
 BLOCK = 1 << 19
 """Scores in a block of heads, if there are so few in a head: what a core's cache holds."""
 
+DEVICE_BLOCK = 1 << 24
+"""The same on other devices, 64 MiB: enough work for all their multiprocessors at once, in few launches."""
+
 KEPT = 1 << 22
 """As many scores, 16 MiB, may be kept for the backward pass."""
 
@@ -89,11 +92,11 @@ class _Attention:
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """Heads and rows of the blocks, in ascending order; none where there are no scores."""
         queries, keys = self.shape
-        scores = queries * keys
+        scores, most = queries * keys, BLOCK if self.query.is_cpu else DEVICE_BLOCK
         if not scores:
             return
-        whole_heads = queries <= DOT_CHUNK or scores <= BLOCK
-        heads, rows = (max(1, BLOCK // scores), queries) if whole_heads else (1, DOT_CHUNK)
+        whole_heads = queries <= DOT_CHUNK or scores <= most
+        heads, rows = (max(1, most // scores), queries) if whole_heads else (1, DOT_CHUNK)
         for head in range(0, self.heads, heads):
             for row in range(0, queries, rows):
                 yield slice(head, min(head + heads, self.heads)), slice(row, min(row + rows, queries))

@@ -12,6 +12,7 @@ import mulfree.functional as MF
 from mulfree.backends.cuda.elementwise import program
 from mulfree.backends.cuda.kernels import Launch
 from mulfree.backends.cuda.launcher import CUDALauncher
+from mulfree.ops import attention
 from tests.cuda.simulation.build import library
 
 DRIVER = ctypes.CDLL(str(library()))
@@ -49,6 +50,20 @@ def test_a_launch_that_is_refused_is_an_error() -> None:
 def test_a_kernel_that_is_missing_is_an_error() -> None:
     with pytest.raises(Exception, match="symbol was not found"):
         CUDALauncher().launch(Launch(program("mul"), "nothing", (1, 1, 1), 256, bytes(64)))
+
+
+def test_attention_takes_large_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a number of launches."""
+    q = torch.randn(2, 3, 5, 4, device="cuda")
+
+    monkeypatch.setattr(attention, "BLOCK", 1)
+    before = DRIVER.simulated_launches()
+    whole = MF.scaled_dot_product_attention(q, q, q)
+    few = DRIVER.simulated_launches() - before
+    monkeypatch.setattr(attention, "DEVICE_BLOCK", 1)
+    parts = MF.scaled_dot_product_attention(q, q, q)
+    assert DRIVER.simulated_launches() - before - few == 6 * few
+    assert torch.equal(whole, parts)
 
 
 def test_operands_on_two_devices_are_refused() -> None:
