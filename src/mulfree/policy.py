@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Literal, get_args
+
+import torch
+from torch.overrides import get_overridable_functions
 
 from mulfree.functional import Derivative, Derivatives
 from mulfree.functional._options import MantissaBits, are_exact, is_exact, offset, precision
@@ -22,6 +26,7 @@ class Group:
         derivative: of the replaced operations.
 
     Raises:
+        TypeError: ``on`` is no bool.
         ValueError: an unknown derivative.
     """
 
@@ -29,7 +34,13 @@ class Group:
     derivative: Derivative = "approximate"
 
     def __post_init__(self) -> None:
+        _check_on(self.on)
         is_exact(self.derivative)
+
+
+def _check_on(on: object) -> None:
+    if not isinstance(on, bool):
+        raise TypeError(f"on must be True or False, got {on!r}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,7 @@ class Products:
         derivative, mantissa_bits, compensation: as in ``functional.matmul``.
 
     Raises:
+        TypeError: ``on`` is no bool, ``mantissa_bits`` no whole number or pair of them, or the compensation no number.
         ValueError: an unknown derivative, ``mantissa_bits`` outside 1 to 23, or a compensation that is not positive
             and finite.
     """
@@ -51,12 +63,27 @@ class Products:
     compensation: float | None = None
 
     def __post_init__(self) -> None:
+        _check_on(self.on)
         are_exact(self.derivative)
         precision(self.mantissa_bits)
         offset(self.compensation)
 
 
 _OFF = Group(on=False)
+
+
+def _check_functions(names: tuple[str, ...]) -> None:
+    """Raise for the first of ``names`` that no torch function has."""
+    known = {function.__name__ for functions in get_overridable_functions().values() for function in functions}
+    known |= {full.partition("::")[2].partition(".")[0] for full in torch._C._dispatch_get_all_op_names()}
+    known |= {name.rstrip("_") for name in known}
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"allow must be a tuple of names of torch functions, got {name!r} in it")
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"allow: there is no torch function of the name {name!r}{hint}")
 
 
 @dataclass(frozen=True)
@@ -76,6 +103,11 @@ class Policy:
             exponents of two, also in what reads them outside of converted modules.
         allow: names of torch functions that stay as they are, multiplications included ("fft_fft"). A function that
             is neither free of multiplications nor has a piecewise affine form is an error otherwise.
+
+    Raises:
+        TypeError: a group is no ``Group`` (``matmul``: no ``Products``), or ``allow`` no tuple of strings.
+        ValueError: ``base`` is neither "e" nor "2", or a name in ``allow`` is that of no torch function. Those of other
+            libraries must be registered with torch (``torch.library``) before.
     """
 
     matmul: Products = field(default_factory=Products)
@@ -88,10 +120,19 @@ class Policy:
     allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for group in _GROUPS:
+            kind, given = Products if group == "matmul" else Group, getattr(self, group)
+            if not isinstance(given, kind):
+                raise TypeError(
+                    f"{group} must be a mulfree.policy.{kind.__name__}, got {given!r}; "
+                    f"{kind.__name__}(on=False) leaves the group out"
+                )
         if self.base not in get_args(Base):
             raise ValueError(f"base must be 'e' or '2', got {self.base!r}")
         if not isinstance(self.allow, tuple):
             raise TypeError(f"allow must be a tuple of names of torch functions, got {self.allow!r}")
+        if self.allow:
+            _check_functions(self.allow)
 
     def allows(self, name: str) -> bool:
         """True if the torch function of this plain name shall stay as it is."""

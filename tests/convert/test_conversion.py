@@ -325,6 +325,43 @@ def test_policies_are_checked(make: Any) -> None:
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Policy(softmax=False), TypeError, "softmax must be a mulfree.policy.Group, got False"),
+        (lambda: Policy(loss=Products()), TypeError, "loss must be a mulfree.policy.Group"),
+        (lambda: Policy(matmul="exact"), TypeError, "matmul must be a mulfree.policy.Products, got 'exact'"),
+        (lambda: Policy(matmul=Group()), TypeError, "matmul must be a mulfree.policy.Products"),
+        (lambda: Group(on="no"), TypeError, "on must be True or False, got 'no'"),
+        (lambda: Products(on=1), TypeError, "on must be True or False, got 1"),
+        (lambda: Products(mantissa_bits=4.5), TypeError, "mantissa_bits must be .*got 4.5"),
+        (lambda: Products(mantissa_bits=True), TypeError, "mantissa_bits must be .*got True"),
+        (lambda: Products(mantissa_bits=[4, 4]), TypeError, r"mantissa_bits must be .*got \[4, 4\]"),
+        (lambda: Products(compensation="x"), TypeError, "compensation must be .*got 'x'"),
+        (lambda: Policy(allow=("fft_ftt",)), ValueError, "allow: .*'fft_ftt'; did you mean 'fft_fft'"),
+        (lambda: Policy(allow=(torch.fft.fft,)), TypeError, "allow must be a tuple of names"),
+        (lambda: Policy(base=2), ValueError, "base must be 'e' or '2'"),
+        (lambda: mnn.Linear(2, 2, mantissa_bits=4.5), TypeError, "mantissa_bits must be .*got 4.5"),
+    ],
+)
+def test_what_a_policy_cannot_be_made_of(make: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_functions_that_may_be_allowed() -> None:
+    names = (
+        "fft_fft",
+        "floor_divide",
+        "remainder",
+        "multi_head_attention_forward",
+        "linalg_inv",
+        "sigmoid",
+        "__getitem__",
+    )
+    assert Policy(allow=names).allows("remainder")
+
+
 def test_policies_are_values() -> None:
     assert Policy() == Policy.full()
     assert Policy.full().loss.derivative == "exact"

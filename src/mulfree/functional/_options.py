@@ -56,21 +56,32 @@ def precision(mantissa_bits: MantissaBits) -> int:
     """The number that the operations take for it.
 
     Raises:
-        ValueError: not 1 to 23, or a pair of such numbers.
+        TypeError: no whole number, or a pair of other things.
+        ValueError: not 1 to 23, or a tuple that is no pair.
     """
+    if type(mantissa_bits) is int and 1 <= mantissa_bits <= 23:
+        return mantissa_bits
     bits = mantissa_bits if isinstance(mantissa_bits, tuple) else (mantissa_bits, mantissa_bits)
+    expected = "mantissa_bits must be 1 to 23, or a pair of such numbers"
+    if any(isinstance(b, bool) or not hasattr(b, "__index__") for b in bits):
+        raise TypeError(f"{expected}, got {mantissa_bits!r}")
     if len(bits) != 2 or not all(1 <= b <= 23 for b in bits):
-        raise ValueError(f"mantissa_bits must be 1 to 23, or a pair of such numbers, got {mantissa_bits}")
-    return packed(*bits)
+        raise ValueError(f"{expected}, got {mantissa_bits}")
+    return packed(*(int(b) for b in bits))
 
 
 def offset(compensation: float | None) -> int:
     """The integer that the compensation adds to a product; 0 without.
 
     Raises:
+        TypeError: the compensation is no number.
         ValueError: the compensation is not positive, finite and normal.
     """
-    return 0 if compensation is None else constants.offset(compensation)
+    if compensation is None:
+        return 0
+    if isinstance(compensation, bool) or not hasattr(compensation, "__float__"):
+        raise TypeError(f"compensation must be a positive number or None, got {compensation!r}")
+    return constants.offset(compensation)
 
 
 def whole_dim(dim: int, ndim: int) -> int:
