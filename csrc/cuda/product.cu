@@ -134,17 +134,22 @@ inline float closed(float total, float bias, bool has_bias) {
 #if MF_SLOPES
 // Reads the tile's points; true if any of the block's is NaN. They become mantissas plus the offset unless `words`.
 inline bool load_points(const Problem& args, Tile& tile, std::int64_t start, bool words) {
+  const Stored* const data = static_cast<const Stored*>(args.point.data) + start;
+  MF_UNROLL
+  for (int i = 0; i < kRows; ++i)
+    MF_UNROLL
+    for (int j = 0; j < kColumns; ++j) {
+      tile.points[i][j] = 0;
+      if (tile.row_of(i) < args.rows && tile.column_of(j) < args.columns)
+        tile.points[i][j] = data[offset_of(args.point.lines, tile.row_of(i)) +
+                                 offset_of(args.point.depth, tile.column_of(j))];
+    }
   bool nan = false;
   MF_UNROLL
   for (int i = 0; i < kRows; ++i)
     MF_UNROLL
     for (int j = 0; j < kColumns; ++j) {
-      std::int32_t word = 0;
-      if (tile.row_of(i) < args.rows && tile.column_of(j) < args.columns)
-        word = lawful(widened(static_cast<const Stored*>(args.point.data)[
-                          start + offset_of(args.point.lines, tile.row_of(i)) +
-                          offset_of(args.point.depth, tile.column_of(j))]),
-                      static_cast<int>(args.drop));
+      const std::int32_t word = lawful(widened(tile.points[i][j]), static_cast<int>(args.drop));
       nan |= (word & kMagnitude) > kInf;
       tile.points[i][j] = words ? word : (mantissa(Int(word)) + Int(static_cast<std::int32_t>(args.offset))).v;
     }

@@ -18,7 +18,7 @@ SLICE = 8  # kSlice of csrc/cuda/loader.hpp
 
 _SCHEDULERS = 4
 _ALONE = 0.7  # of the clocks, a warp that has a scheduler to itself issues
-_A_WORD, _A_WORD_OF_PATCHES = 12.0, 60.0  # instructions
+_A_WORD, _A_WORD_OF_PATCHES = 12.0, 36.0  # instructions
 _A_SLICE = 12.0
 _AN_ENTRY = 14.0  # at the end of a chunk
 _A_BLOCK = 700.0
