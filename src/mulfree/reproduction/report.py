@@ -40,7 +40,8 @@ def caption(table: Table, measured: Measurements, seeds: Sequence[int]) -> list[
     """What the figures are, a sentence a line."""
     own = [measured[cell.row, cell.column] for cell in table.cells]
     scores = sorted({m.score for m in own if m.score})
-    done, wanted = sum(len(m.scores) for m in own), sum(m.wanted for m in own)
+    runs = {(cell.recipe.name, cell.arithmetic.label): measured[cell.row, cell.column] for cell in table.cells}
+    done, wanted = sum(len(m.scores) for m in runs.values()), sum(m.wanted for m in runs.values())
     count = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± sample standard deviation over {len(seeds)} seeds"
     lines = [f"Score: {', '.join(scores) or 'none yet'}; {count}; in brackets the difference from the baseline."]
     if done < wanted:
