@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -67,5 +68,14 @@ def results(context: Context) -> Iterator[Result]:
         )
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the bytes of one product."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=main.__doc__)
+    for name, text in (("m", "rows of A"), ("k", "columns of A"), ("n", "columns of B"), ("threads", "of the product")):
+        parser.add_argument(name, type=int, help=text)
+    chosen = parser.parse_args(arguments)
+    print(probe(chosen.m, chosen.k, chosen.n, chosen.threads))
+
+
 if __name__ == "__main__":
-    print(probe(*map(int, sys.argv[1:])))
+    main()
