@@ -44,15 +44,19 @@ def test_a_file_is_a_recipe(tmp_path: Path, tiny: Recipe) -> None:
         ("lr = 2e-3", "", "optimizer.lr is missing"),
         ("lr = 2e-3", "lr = 2e-3\nrate = 1", "optimizer.rate is no setting"),
         ("epochs = 3", "epochs = 3.5", "training.epochs: input should be a valid integer, got 3.5"),
-        ("epochs = 3", "epochs = 3\nsteps = 3", "training: one of epochs and steps must be positive, got 3 and 3"),
-        ("epochs = 3", "", "training: one of epochs and steps must be positive"),
+        (
+            "epochs = 3",
+            "epochs = 3\nsteps = 3",
+            "training: exactly one of epochs and steps must be positive, got 3 and 3",
+        ),
+        ("epochs = 3", "", "training: exactly one of epochs and steps must be positive"),
         ('policy = "full"', 'policy = "half"', "arithmetic.policy"),
         ('kind = "digits"', 'kind = "letters"', "task.kind must be one of digits.*, got 'letters'"),
         ("images = 24", "images = 24\nsize = 8", "task.size is no setting"),
         ("[schedule]", "[rates]", "unknown section 'rates'"),
         ('source = "the tests"', "", "source must be a string"),
         ("[schedule]", "[schedule", "not valid TOML"),
-        ("warmup_steps = 2", "warmup_steps = 2\nwarmup_epochs = 1", "exclude each other"),
+        ("warmup_steps = 2", "warmup_steps = 2\nwarmup_epochs = 1", "one must be 0; got 2 and 1"),
     ],
 )
 def test_what_is_wrong_is_named(old: str, new: str, message: str) -> None:

@@ -66,7 +66,10 @@ class ScheduleSettings:
 
     def __post_init__(self) -> None:
         if self.warmup_steps and self.warmup_epochs:
-            raise ValueError("warmup_steps and warmup_epochs exclude each other")
+            raise ValueError(
+                f"warmup_steps and warmup_epochs exclude each other, one must be 0; got {self.warmup_steps} and "
+                f"{self.warmup_epochs}"
+            )
         if self.warmup_start_lr is not None and self.kind == "inverse_sqrt":
             raise ValueError('warmup_start_lr is for kind = "cosine" and "constant"')
 
@@ -102,4 +105,4 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         if (self.epochs == 0) == (self.steps == 0):
-            raise ValueError(f"one of epochs and steps must be positive, got {self.epochs} and {self.steps}")
+            raise ValueError(f"exactly one of epochs and steps must be positive, got {self.epochs} and {self.steps}")

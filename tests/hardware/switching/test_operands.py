@@ -62,9 +62,12 @@ def test_files(tmp_path: Path) -> None:
         Stream.read(tmp_path / "array.npy")
     with pytest.raises(OutputError):
         Stream.read(tmp_path / "nothing.npz")
-    (tmp_path / "text.npz").write_text("nothing of the kind")
-    with pytest.raises((OutputError, ValueError)):
-        Stream.read(tmp_path / "text.npz")
+    for text in ("nothing of the kind", ""):
+        (tmp_path / "text.npz").write_text(text)
+        with pytest.raises(ValueError, match=r"no stream of operands: expected an \.npz of mulfree hardware operands"):
+            Stream.read(tmp_path / "text.npz")
+    reason = f"--operands: {tmp_path / 'text.npz'}: no stream of operands"
+    assert reason in message("hardware", "cost", "--operands", str(tmp_path / "text.npz"), code=2)
     np.savez(tmp_path / "other.npz", a=stream.a)
     with pytest.raises(ValueError, match="no stream"):
         Stream.read(tmp_path / "other.npz")

@@ -62,12 +62,13 @@ class Stream:
             ValueError: it has no stream.
         """
         try:
-            with np.load(path, allow_pickle=False) as found:
-                return cls(found["a"], found["b"], found["first"])
-        except (KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"no stream of operands: {error}") from error
-        except (OSError, EOFError) as error:
-            raise OutputError(f"cannot read {path}: {error}") from error
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+                parts = found["a"], found["b"], found["first"]
+        except OSError as error:
+            raise OutputError(f"cannot read {path}: {error.strerror or error}") from error
+        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError("no stream of operands: expected an .npz of mulfree hardware operands") from error
+        return cls(*parts)
 
     @property
     def digest(self) -> str:
