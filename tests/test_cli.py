@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import mulfree
 from mulfree.audit import disassembly
 from mulfree.audit.instructions import TargetReport, Violation
+from mulfree.backends.cuda.compiler import compiler_version
 from mulfree.cli import app
+from mulfree.cli.outputs import check_output
 from mulfree.train import Trainer
 from tests.command_line import message as _message
 from tests.tiny_recipe import TINY
@@ -39,6 +44,7 @@ def test_train(tmp_path: Path, tiny: str) -> None:
     assert str(out / "comparison.png") in output.replace("\n", "")
     again = _message("evaluate", str(out / "full_softmax-exact-seed0"), "--checkpoint", "best", code=0)
     assert "accuracy" in again
+    assert again.startswith(f"{out / 'full_softmax-exact-seed0'}, step ")  # in one line
     listed = json.loads(_message("runs", str(out), "--json", code=0))
     assert [(run["run"], run["status"], run["steps"]) for run in listed] == [
         ("full_softmax-exact-seed0", "complete", 6),
@@ -58,11 +64,45 @@ def test_evaluate_gives_the_result_of_the_training(tmp_path: Path, tiny: str) ->
     assert "no folder of a run" in _message("evaluate", str(out), code=1)
     assert "threads must be at least 1" in _message("evaluate", str(run), "--threads", "0", code=2)
     assert "abacus" in _message("evaluate", str(run), "--device", "abacus", code=2)
+    (run / "evaluation-best.json").mkdir()
+    assert "evaluation-best.json is a folder" in _message("evaluate", str(run), "--checkpoint", "best", code=2)
 
 
 def test_runs_need_a_folder(tmp_path: Path) -> None:
     assert "no folder" in _message("runs", str(tmp_path / "missing"), code=2)
     assert "has finished an epoch" in _message("runs", str(tmp_path), "--curves", str(tmp_path / "x.png"), code=1)
+
+
+def test_a_damaged_run_is_listed_beside_the_others(tmp_path: Path, tiny: str) -> None:
+    out = tmp_path / "out"
+    _message("train", tiny, "--epochs", "1", "--set", "schedule.warmup_steps=0", "--output-dir", str(out), code=0)
+    whole = out / "full-seed0"
+    result = (whole / "result.json").read_text()
+    damages = {
+        "result.json": [
+            "",
+            "[1]",
+            "{}",
+            result.replace('"score": "', '"score": "no '),
+            result.replace(": 0.", ': "x', 1),
+        ],
+        "metrics.jsonl": ["nothing\n", "[]\n", "{}\n"],
+        "recipe.toml": ["[", 'description = "alone"'],
+    }
+    reasons = {}
+    for name, texts in damages.items():
+        for index, text in enumerate(texts):
+            run = shutil.copytree(whole, out / f"{name}-{index}")
+            (run / name).write_text(text)
+            reasons[run.name] = name
+    (out / "recipe.toml-0" / "recipe.toml").write_bytes(b"\xff")
+    found = {run["run"]: run for run in json.loads(_message("runs", str(out), "--json", code=0))}
+    assert found.pop("full-seed0")["status"] == "complete"
+    assert {run: found[run]["status"] for run in found} == dict.fromkeys(reasons, "damaged")
+    assert all(name in found[run]["reason"] for run, name in reasons.items())
+    output = _message("runs", str(out), "--curves", str(out / "all.png"), code=0)
+    assert "result.json-0 is damaged: cannot read" in output
+    assert "complete" in output
 
 
 def test_list_of_recipes() -> None:
@@ -72,6 +112,7 @@ def test_list_of_recipes() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--epochs", "1", "--steps", "3"], "exactly one of epochs and steps must be positive, got 1 and 3"),
         (["--epochs", "0"], "one of epochs and steps must be positive"),
         (["--batch-size", "5000"], "task.batch_size must be at most 24"),
         (["--lr", "-1"], "optimizer.lr: input should be greater than 0"),
@@ -85,6 +126,13 @@ def test_list_of_recipes() -> None:
         (["--set", "training.epoch=3"], "training.epoch is no setting"),
         (["--mantissa-bits", "24"], "arithmetic.mantissa_bits"),
         (["--compare", "all"], "training.compare"),
+        (["--policy", "standard", "--mantissa-bits", "4"], "arithmetic.mantissa_bits is of matrix products, which are"),
+        (["--policy", "standard", "--compensation", "1.04"], "policy standard replaces nothing"),
+        (
+            ["--policy", "matmul", "--derivative", "softmax=exact"],
+            "arithmetic.derivative.softmax is of operations that",
+        ),
+        (["--narrow", "backward"], "needs fewer arithmetic.mantissa_bits than 23"),
     ],
 )
 def test_bad_options(options: list[str], message: str, tmp_path: Path, tiny: str) -> None:
@@ -143,7 +191,7 @@ def test_audit_writes_its_report(tmp_path: Path) -> None:
     assert json.loads(Path(files[0]).read_text())["multiplications"] == 3
     assert "aten::mul" in Path(files[1]).read_text()
     assert "no folder" in _message("audit", "--json", str(tmp_path / "missing" / "report.json"), script, code=2)
-    assert "cannot write" in _message("audit", "--html", str(tmp_path), script, code=1)
+    assert "is a folder" in _message("audit", "--html", str(tmp_path), script, code=2)
 
 
 @pytest.mark.parametrize(
@@ -210,3 +258,74 @@ def test_doctor() -> None:
 
 def test_help_without_arguments() -> None:
     assert "train" in CliRunner().invoke(app, []).output
+
+
+def test_help_keeps_brackets() -> None:
+    for options in (["--help"], ["rtl", "--help"]):
+        assert "'mulfree[hdl]'" in " ".join(_message(*options, code=0).replace("│", " ").split())
+
+
+def test_version() -> None:
+    assert mulfree.__version__ == metadata.version("mulfree")
+    assert _message("--version", code=0) == f"mulfree {mulfree.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["affinity", "--output"], "affinity.png"),
+        (["audit", "--json"], "report.json"),
+        (["audit", "--html"], "report.html"),
+        (["compensation", "--output"], "errors.png"),
+        (["cost", "digits", "--json"], "cost.json"),
+        (["cost", "digits", "--output"], "cost.png"),
+        (["hardware", "operands", "digits", "--output"], "operands.npz"),
+        (["rtl", "pam", "--output"], "pam.v"),
+        (["runs", ".", "--curves"], "curves.png"),
+        (["vectors", "--output"], "mul.json"),
+    ],
+)
+def test_outputs_are_checked_before_the_work(
+    command: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbidden = Path("/proc/self")  # no file can be made there, not even by root
+    if not forbidden.is_dir():
+        pytest.skip(f"needs {forbidden}")
+    monkeypatch.chdir(tmp_path)
+    script = [_script(tmp_path, "open('ran', 'w')")] if command[0] == "audit" else []
+
+    def output(path: Path, code: int) -> str:
+        return _message(*command, str(path), *script, code=code)
+
+    assert f"{command[-1]}: cannot write {forbidden / name}" in output(forbidden / name, 1)
+    assert f"{command[-1]}: no folder missing" in output(Path("missing", name), 2)
+    (tmp_path / name).mkdir()
+    assert f"{command[-1]}: {name} is a folder" in output(Path(name), 2)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "command", ["affinity --output", "compensation --output", "cost digits --output", "runs . --curves"]
+)
+def test_figures_are_png(command: str, tmp_path: Path) -> None:
+    words, path = command.split(), tmp_path / "figure.pdf"
+    assert f"{words[-1]}: expected a name that ends in .png, got {path}" in _message(*words, str(path), code=2)
+    assert not path.exists()
+
+
+def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "figure.png"
+    path.write_text("kept")
+    check_output("--output", path, ".png")
+    assert path.read_text() == "kept"
+
+
+def test_architectures_of_cuda() -> None:
+    try:
+        compiler_version()
+    except ImportError as error:
+        pytest.skip(str(error))
+    for name in ("foo", "90", "sm_1"):
+        output = _message("audit", "--cuda", name, code=2)
+        assert "--cuda must be one of sm_75," in output
+        assert f"got '{name}'" in output

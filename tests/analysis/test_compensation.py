@@ -230,5 +230,5 @@ def test_command_refuses(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "constant must be positive" in refused.output
     missing = run("--output", str(tmp_path / "none" / "errors.png"))
-    assert missing.exit_code == 1
+    assert missing.exit_code == 2
     assert not list(tmp_path.iterdir())

@@ -110,7 +110,7 @@ def test_errors(tiny: str, arguments: tuple[str, ...], message: str) -> None:
 
 def test_files_that_cannot_be_written(tmp_path: Path, tiny: str) -> None:
     for option in ("--json", "--output"):
-        output = _output(tiny, option, str(tmp_path / ("x" * 300)), code=1)
+        output = _output(tiny, option, str(tmp_path / ("x" * 300 + ".png")), code=1)
         assert "xxx" in output.replace("\n", "")
 
 

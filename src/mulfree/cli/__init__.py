@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+import mulfree
 from mulfree.cli import (
     affinity,
     audit,
@@ -44,6 +47,21 @@ app.command("affinity")(affinity.affinity)
 app.command("rtl", no_args_is_help=True)(rtl.rtl)
 app.command("vectors")(vectors.vectors)
 app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mulfree {mulfree.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

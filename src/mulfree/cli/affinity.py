@@ -13,9 +13,12 @@ from rich.table import Table
 
 from mulfree.analysis.affinity import Moved, is_piecewise_affine, slice_along
 from mulfree.analysis.affinity_plot import save_slice, small_network
+from mulfree.cli.errors import reported
+from mulfree.cli.outputs import check_output
 from mulfree.cli.screen import screen
 from mulfree.convert import convert
 from mulfree.models.vit import VisionTransformer
+from mulfree.train.errors import writing
 
 _MOVED: tuple[Moved, ...] = ("inputs", "weights", "both")
 
@@ -25,8 +28,12 @@ def affinity(
     seed: Annotated[int, typer.Option(help="Of the networks, lines and data.")] = 0,
 ) -> None:
     """Compare gradients bit by bit along random lines, for networks with and without multiplications."""
-    if not output.parent.is_dir():
-        raise typer.BadParameter(f"no folder {output.parent}", param_hint="--output")
+    with reported():
+        check_output("--output", output, ".png")
+        _compare(output, seed)
+
+
+def _compare(output: Path, seed: int) -> None:
     torch.manual_seed(seed)
     networks: dict[str, tuple[Callable[[], torch.nn.Module], torch.Tensor]] = {
         "linear, GELU, layer norm, softmax": (lambda: small_network(seed), torch.randn(3, 2)),
@@ -45,5 +52,6 @@ def affinity(
         table.add_row(name, arithmetic, moved, f"{100 * share:.0f} %", "yes" if verdict else "no")
     console = screen()
     console.print(table)
-    save_slice(output, seed)
-    console.print(f"Wrote {output}")
+    with writing(output):
+        save_slice(output, seed)
+    console.print(f"Wrote {output}", highlight=False, markup=False, soft_wrap=True)

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from mulfree.audit.instructions import TargetReport, inspect_library, kernel_library
 from mulfree.cli.errors import BAD_OPTION, FAILED, reported
+from mulfree.cli.outputs import check_output
 from mulfree.cli.screen import screen, titled
 from mulfree.cli.script import run
-from mulfree.train import OutputError
+from mulfree.train import ConfigError, OutputError
 
 
 def audit(
@@ -54,9 +55,9 @@ def _refuse(message: str) -> NoReturn:
 def _script(command: list[str], details: bool, json: Path | None, html: Path | None) -> int:
     if not Path(command[0]).is_file():
         _refuse(f"no script {command[0]}")
-    for file in filter(None, (json, html)):
-        if not file.absolute().parent.is_dir():
-            _refuse(f"no folder for the report {file}")
+    with reported():
+        check_output("--json", json)
+        check_output("--html", html)
     found, code = run(command)
     print(found.to_text(details))
     with reported():
@@ -96,13 +97,31 @@ def _cuda_kernels(console: Console, arch: str, details: bool) -> bool:
     from mulfree.audit.sass import inspect_programs
     from mulfree.backends.cuda.programs import groups
 
-    programs = [named for found in groups().values() for named in found]
     with reported():
+        _check_arch(arch)
+        programs = [named for found in groups().values() for named in found]
         report = inspect_programs(track(programs, "Compiling", console=console, transient=True), arch)
     console.print(_table((report,)))
     if details:
         console.print(_kernel_table(report))
     return _violations(console, (report,))
+
+
+def _check_arch(arch: str) -> None:
+    """Raises ConfigError if the compiler has no such architecture. Without a compiler it is not known."""
+    from mulfree.backends.cuda.compiler import compiler_version
+
+    try:
+        compiler_version()
+    except ImportError:
+        return
+    from cuda.bindings import nvrtc
+
+    status, numbers = nvrtc.nvrtcGetSupportedArchs()
+    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        return
+    if arch.rstrip("af") not in (known := [f"sm_{number}" for number in numbers]):
+        raise ConfigError(f"--cuda must be one of {', '.join(known)}, got {arch!r}")
 
 
 def _violations(console: Console, reports: tuple[TargetReport, ...]) -> bool:

@@ -19,8 +19,9 @@ from mulfree.analysis.compensation import (
 from mulfree.analysis.compensation_plot import save_compensation
 from mulfree.analysis.output_scaling import output_scale, output_scaling
 from mulfree.cli.errors import reported
+from mulfree.cli.outputs import check_output
 from mulfree.cli.screen import screen, titled
-from mulfree.train import ConfigError, OutputError
+from mulfree.train import ConfigError
 from mulfree.train.errors import writing
 
 _ERRORS = ("α", "", "mean", "rms", "least", "greatest", "of the mean product")
@@ -45,8 +46,7 @@ def compensation(
     console = screen()
     with reported():
         constants = CONSTANTS if not constant else {f"{factor:.9g}": factor for factor in constant}
-        if not output.parent.is_dir():
-            raise OutputError(f"cannot write {output}: no folder {output.parent}")
+        check_output("--output", output, ".png")
         known = _constants(constants)
         console.print(_pairs())
         console.print(known)

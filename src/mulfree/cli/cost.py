@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from os.path import isdir
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from mulfree.cli.errors import reported
 from mulfree.cli.model import recipe_of_model
+from mulfree.cli.outputs import check_output
 from mulfree.cli.screen import screen, titled
 from mulfree.cli.settings import changes_of, fitting
 from mulfree.cli.threads import set_threads
@@ -66,12 +66,10 @@ def cost(
 ) -> None:
     """Count one live training step and one inference of a recipe or of a model on random inputs, and price them as in
     the paper's Appendix B."""
-    for option, path in (("--json", json_), ("--output", output)):
-        if path is not None and (isdir(path) or not isdir(path.absolute().parent)):
-            reason = f"{path} is a folder" if isdir(path) else f"no folder {path.parent}"
-            raise typer.BadParameter(reason, param_hint=option)
     console = screen()
     with reported():
+        check_output("--json", json_)
+        check_output("--output", output, ".png")
         set_threads(threads)
         found = _measured(measured)
         changes = changes_of({"task.batch_size": batch_size}, set_)
@@ -90,7 +88,7 @@ def cost(
     with reported():
         _write(chosen, costs, json_, output, found)
     for path in filter(None, (json_, output)):
-        console.print(f"Wrote {path}", highlight=False, soft_wrap=True)
+        console.print(f"Wrote {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _counted(recipe: Recipe, memory: Memory, measured: Measured | None) -> Costs:

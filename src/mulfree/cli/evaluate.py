@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from mulfree.cli.errors import reported
+from mulfree.cli.outputs import check_output
 from mulfree.cli.screen import screen
 from mulfree.cli.threads import set_threads
 from mulfree.recipes.evaluation import evaluate_run
@@ -29,11 +30,14 @@ def evaluate(
     console = screen()
     with reported():
         set_threads(threads)
-        found = evaluate_run(run, checkpoint, device_named(device))
         path = run / f"evaluation-{checkpoint}.json"
+        if run.is_dir():
+            check_output("RUN", path)
+        found = evaluate_run(run, checkpoint, device_named(device))
         write_json(path, {"step": found.step, "scores": found.scores})
-    table = Table("measurement", "value", title=f"{run}, step {found.step}", title_justify="left")
+    console.print(f"{run}, step {found.step}", highlight=False, markup=False, soft_wrap=True)
+    table = Table("measurement", "value")
     for name, value in found.scores.items():
         table.add_row(name, f"{value:.6g}")
     console.print(table)
-    console.print(f"Wrote {path}", highlight=False, soft_wrap=True)
+    console.print(f"Wrote {path}", highlight=False, markup=False, soft_wrap=True)

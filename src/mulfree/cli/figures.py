@@ -11,6 +11,7 @@ from rich.table import Table
 
 from mulfree.analysis.figures import FIGURES, FORMATS, readings, save_figure
 from mulfree.cli.errors import reported
+from mulfree.cli.outputs import make_folder
 from mulfree.cli.screen import screen, titled
 from mulfree.train import ConfigError, OutputError
 
@@ -31,7 +32,7 @@ def figures(
     with reported():
         chosen = _chosen("figure", numbers, tuple(FIGURES))
         formats = _chosen("format", format, FORMATS)
-        _make(output_dir)
+        make_folder("--output-dir", output_dir)
         console.print(_table(chosen))
         for number in chosen:
             for file in _save(number, output_dir, formats):
@@ -44,13 +45,6 @@ def _chosen(kind: str, given: Sequence[_Choice] | None, possible: Sequence[_Choi
         if choice not in possible:
             raise ConfigError(f"no {kind} {choice}: must be one of {', '.join(map(str, possible))}")
     return tuple(dict.fromkeys(given or possible))
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 def _save(number: int, folder: Path, formats: Sequence[str]) -> list[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import replace
-from os.path import isdir
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mulfree.cli.errors import reported
+from mulfree.cli.outputs import check_output, make_folder
 from mulfree.cli.screen import screen, titled
 from mulfree.hardware import rtl
 from mulfree.hardware.switching import Stream
@@ -63,7 +63,7 @@ def cost(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help=f"Write {NAME}.json, .md and with --sweep .png there; what {NAME}.json has is kept, not made again.",
+            help=f"Write {NAME}.json, .md and with --sweep .png there; it is made. What {NAME}.json has is kept.",
         ),
     ] = None,
 ) -> None:
@@ -140,9 +140,11 @@ def _streams(paths: list[Path] | None) -> dict[str, Stream]:
 
 
 def _data(folder: Path) -> Path:
-    if not isdir(folder):
-        raise ConfigError(f"--output: no folder {folder}")
-    return folder / f"{NAME}.json"
+    """The file of the results; its folder is made."""
+    make_folder("--output", folder)
+    data = folder / f"{NAME}.json"
+    check_output("--output", data)
+    return data
 
 
 def _earlier(data: Path | None) -> Results | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os.path import isdir
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,14 @@ import torch
 import typer
 
 from mulfree.cli.errors import reported
+from mulfree.cli.outputs import check_output
 from mulfree.cli.progress import TrainingProgress
 from mulfree.cli.screen import screen
 from mulfree.cli.settings import changes_of
 from mulfree.cli.threads import set_threads
 from mulfree.hardware.sampling import training_operands
 from mulfree.recipes import changed, load
-from mulfree.train import ConfigError, Trainer
+from mulfree.train import Trainer
 
 
 def operands(
@@ -32,8 +32,7 @@ def operands(
     """Train a recipe and write operands of matrix products, forward and backward, for mulfree hardware cost."""
     console = screen()
     with reported():
-        if output.suffix != ".npz" or not isdir(output.absolute().parent):
-            raise ConfigError(f"--output: expected a name that ends in .npz in a folder that exists, got {output}")
+        check_output("--output", output, ".npz")
         set_threads(threads)
         chosen = changed(load(recipe), {"training.workers": 0, **changes_of({}, set_)})
         parts = chosen.arithmetic, chosen.optimizer, chosen.schedule, chosen.training

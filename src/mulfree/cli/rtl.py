@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +11,10 @@ import typer
 from rich.table import Table
 
 from mulfree.cli.errors import FAILED, reported
+from mulfree.cli.outputs import check_output
 from mulfree.cli.screen import screen, titled
 from mulfree.hardware.rtl import DEFAULTS, UNITS, Format, rtlil, verilog
-from mulfree.hardware.rtl.proof import OPERATIONS, Proof, prove
+from mulfree.hardware.rtl.proof import OPERATIONS, SECONDS, Proof, prove
 from mulfree.hardware.rtl.yosys import YosysError
 from mulfree.train import ConfigError, OutputError
 from mulfree.train.errors import writing
@@ -37,12 +38,17 @@ def rtl(
     rows: Annotated[int | None, typer.Option(help="Of a tile, 4 if not given.")] = None,
     columns: Annotated[int | None, typer.Option(help="Of a tile, 4 if not given.")] = None,
     proof: Annotated[
-        bool, typer.Option("--prove", help="Write nothing, but prove that the unit is the law for all operands.")
+        bool,
+        typer.Option(
+            "--prove", help="Prove that the unit is the law for all operands; then write it if --output is given."
+        ),
     ] = False,
-    seconds: Annotated[float, typer.Option(help="Time that a proof may take.")] = 600.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Time that a proof may take.", show_default=f"{SECONDS:g}")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the units.")] = False,
 ) -> None:
-    """Write a unit of the arithmetic for hardware, or prove it (pip install 'mulfree[hdl]')."""
+    r"""Write a unit of the arithmetic for hardware, or prove it (pip install 'mulfree\[hdl]')."""
     if list_:
         screen().print(_units())
         return
@@ -51,12 +57,16 @@ def rtl(
     with reported():
         if name is None:
             raise ConfigError(f"which unit? One of {', '.join(UNITS)}")
+        check_output("--output", output, *_WRITERS)
+        if seconds is not None and not (proof and seconds > 0):
+            raise ConfigError(f"--seconds: {'must be positive' if proof else 'goes with --prove'}, got {seconds:g}")
+        suffix = ".v" if output is None else output.suffix.lower()
         if proof:
-            _prove(name, format, alpha, seconds)
-            return
-        suffix = ".v" if output is None else output.suffix
-        if suffix not in _WRITERS:
-            raise ConfigError(f"--output: expected a name that ends in .v or .il, got {output}")
+            if output is not None and name not in UNITS:
+                raise ConfigError(f"{name} is a part of units and is only proved: leave out --output")
+            _prove(name, format, options, SECONDS if seconds is None else seconds)
+            if output is None:
+                return
         with _understood():
             text = _WRITERS[suffix](name, Format.named(format), registers=registers, **options)
         if output is None:
@@ -67,13 +77,14 @@ def rtl(
     screen().print(f"Wrote {output}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _prove(name: str, format: str, alpha: float | None, seconds: float) -> None:
+def _prove(name: str, format: str, options: Mapping[str, float], seconds: float) -> None:
     if name not in OPERATIONS:
         raise ConfigError(f"{name} has no proof of its own; these have: {', '.join(OPERATIONS)}")
-    if alpha is not None and name != "pam_compensated":
-        raise ConfigError(f"{name} has no option alpha")
+    for option in options:
+        if option != "alpha" or name != "pam_compensated":
+            raise ConfigError(f"{name} has no option {option}")
     with _understood():
-        result = prove(name, Format.named(format), DEFAULTS["alpha"] if alpha is None else alpha, seconds)
+        result = prove(name, Format.named(format), options.get("alpha", DEFAULTS["alpha"]), seconds)
     screen().print(_verdict(result), highlight=False, markup=False, soft_wrap=True)
     if not result.proved:
         raise typer.Exit(FAILED)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
+from mulfree.numerics.formats import MANTISSA_BITS
 from mulfree.recipes import Recipe, changed
-from mulfree.train import ConfigError
+from mulfree.train import Arithmetic, ConfigError
 
 
 def changes_of(options: Mapping[str, Any], pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -34,6 +36,37 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def check_effect(arithmetic: Arithmetic) -> None:
+    """No setting is without effect, so that no run has a name that promises more than it does.
+
+    Raises:
+        ConfigError: a setting of a group of operations that is not replaced, or passes that are not narrow.
+    """
+    of_products = {
+        "mantissa_bits": arithmetic.mantissa_bits < MANTISSA_BITS,
+        "compensation": arithmetic.compensation is not None,
+    }
+    for setting, given in of_products.items():
+        if given and "matmul" not in arithmetic.replaced:
+            raise ConfigError(
+                f"arithmetic.{setting} is of matrix products, which are not replaced: {_parts(arithmetic)}"
+            )
+    for field in fields(arithmetic.derivative):
+        if getattr(arithmetic.derivative, field.name) is not None and field.name not in arithmetic.replaced:
+            raise ConfigError(
+                f"arithmetic.derivative.{field.name} is of operations that are not replaced: {_parts(arithmetic)}"
+            )
+    if arithmetic.narrow != "both" and arithmetic.mantissa_bits == MANTISSA_BITS:
+        raise ConfigError(
+            f'arithmetic.narrow = "{arithmetic.narrow}" needs fewer arithmetic.mantissa_bits than {MANTISSA_BITS}'
+        )
+
+
+def _parts(arithmetic: Arithmetic) -> str:
+    parts = f"policy {arithmetic.policy}" if arithmetic.parts is None else "parts"
+    return f"{parts} replaces {', '.join(arithmetic.replaced) or 'nothing'}"
 
 
 def fitting(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:

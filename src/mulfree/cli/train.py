@@ -12,7 +12,7 @@ from rich.table import Table
 from mulfree.cli.errors import FAILED, reported
 from mulfree.cli.progress import TrainingProgress
 from mulfree.cli.screen import screen, titled
-from mulfree.cli.settings import changes_of, fitting, pair
+from mulfree.cli.settings import changes_of, check_effect, fitting, pair
 from mulfree.cli.threads import set_threads
 from mulfree.policy import Base
 from mulfree.recipes import Comparison, Options, changed, load, names, train_recipe
@@ -85,6 +85,7 @@ def train(
         hyper |= {f"arithmetic.derivative.{key}": value for key, value in map(pair, derivative or [])}
         changes = changes_of(hyper, set_)
         chosen = fitting(changed(load(recipe), changes), changes)
+        check_effect(chosen.arithmetic)
         set_threads(threads)
         if resume and output_dir is None:
             raise ConfigError("--resume needs --output-dir, the folder of the runs that shall go on")

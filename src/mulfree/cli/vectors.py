@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mulfree.cli.errors import reported
+from mulfree.cli.outputs import check_output
 from mulfree.cli.screen import screen
 from mulfree.hardware.rtl.vectors import Operation, golden_vectors
 from mulfree.hardware.rtl.words import Format
@@ -28,8 +29,7 @@ def vectors(
 ) -> None:
     """Write golden vectors: operands and the words that the law makes of them."""
     with reported():
-        if output is not None and output.suffix not in (".json", ".hex"):
-            raise ConfigError(f"--output: expected a name that ends in .json or .hex, got {output}")
+        check_output("--output", output, ".json", ".hex")
         try:
             found = golden_vectors(op, Format.named(format), count, alpha=alpha, seed=seed)
         except ValueError as error:
@@ -38,5 +38,5 @@ def vectors(
             typer.echo(found.hex(), nl=False)
             return
         with writing(output):
-            output.write_text(found.json() if output.suffix == ".json" else found.hex())
+            output.write_text(found.json() if output.suffix.lower() == ".json" else found.hex())
     screen().print(f"Wrote {output}", highlight=False, markup=False, soft_wrap=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import TypeAdapter
 
-from mulfree.recipes.recipe import parse
+from mulfree.recipes.recipe import Recipe, parse
 from mulfree.train.checkpoints import Checkpoints
 from mulfree.train.errors import OutputError, writing
 from mulfree.train.plots import save_curves
-from mulfree.train.records import recorded
-from mulfree.train.run import CHECKPOINTS, RECIPE, diverged, finished
+from mulfree.train.records import RESULT, recorded
+from mulfree.train.run import CHECKPOINTS, RECIPE, Result, diverged, finished
 from mulfree.train.seeds import seed_all
 
 
@@ -52,12 +53,15 @@ def evaluate_run(folder: Path, which: Literal["last", "best"], device: torch.dev
 
 
 def find_runs(parent: Path) -> list[dict[str, Any]]:
-    """All runs in a folder and those below it: recipe, arithmetic, seed, steps, score, ms per step, status."""
-    return [_described(path.parent, parent) for path in sorted(parent.rglob(RECIPE))]
+    """All runs in a folder and those below it: recipe, arithmetic, seed, steps, score, ms per step, status.
+
+    Of a run whose files cannot be read there is its folder, the status "damaged" and the reason.
+    """
+    return [_found(path.parent, parent) for path in sorted(parent.rglob(RECIPE))]
 
 
 def draw_runs(parent: Path, path: Path) -> None:
-    """Draw the curves of all runs in a folder and those below it, by arithmetic, as a PNG.
+    """Draw the curves of all runs in a folder and those below it, by arithmetic, as a PNG; damaged ones are left out.
 
     Raises:
         OutputError: there are none with a recorded epoch, they are of different tasks, or the figure cannot be written.
@@ -66,8 +70,10 @@ def draw_runs(parent: Path, path: Path) -> None:
     tasks: dict[str, tuple[str, Any]] = {}
     for recipe_file in sorted(parent.rglob(RECIPE), key=lambda file: file.stat().st_mtime):
         folder = recipe_file.parent
-        recipe = parse(folder.name, recipe_file.read_text(encoding="utf-8"))
-        records = recorded(folder)
+        try:
+            recipe, records = _recipe(folder), recorded(folder)
+        except OutputError:
+            continue
         if any(record["kind"] == "epoch" for record in records):
             runs.setdefault(recipe.arithmetic.label, []).append(records)
             tasks[str(recipe.task)] = recipe.description, folder
@@ -81,13 +87,42 @@ def draw_runs(parent: Path, path: Path) -> None:
         save_curves(path, runs, title)
 
 
-def _described(folder: Path, parent: Path) -> dict[str, Any]:
-    recipe = parse(folder.name, (folder / RECIPE).read_text(encoding="utf-8"))
+def _recipe(folder: Path) -> Recipe:
+    """Of the run in a folder. Raises OutputError if it cannot be read."""
+    path = folder / RECIPE
+    try:
+        return parse(folder.name, path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot read {path}: {error}") from error
+
+
+def _result(folder: Path) -> Result | None:
+    """Of the run in a folder; None if it has none. Raises OutputError if it cannot be read."""
     result = finished(folder)
+    if result is not None:
+        try:
+            TypeAdapter(Result).validate_python(asdict(result))
+            float(result.scores[result.score])
+        except (ValueError, KeyError) as error:
+            raise OutputError(f"{folder / RESULT} is not the result of a run: {error}") from error
+    return result
+
+
+def _found(folder: Path, parent: Path) -> dict[str, Any]:
+    run = str(folder.relative_to(parent)) if folder != parent else "."
+    try:
+        return {"run": run, **_described(folder), "reason": None}
+    except OutputError as error:
+        unknown = ("recipe", "arithmetic", "seed", "steps", "score", "value", "milliseconds")
+        return {"run": run, **dict.fromkeys(unknown), "status": "damaged", "reason": str(error)}
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    recipe = _recipe(folder)
+    result = _result(folder)
     metrics = recorded(folder)
     stopped = "diverged" if diverged(folder) else "unfinished"
     return {
-        "run": str(folder.relative_to(parent)) if folder != parent else ".",
         "recipe": result.recipe if result else recipe.kind,
         "arithmetic": recipe.arithmetic.label,
         "seed": recipe.training.seed,

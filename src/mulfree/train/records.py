@@ -21,13 +21,16 @@ _LIBRARIES = ("mulfree", "torch", "numpy", "safetensors", "pydantic")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in one piece: another program sees all of it or the one before.
+    """Write a file in one piece: another program sees all of it or the one before. A pipe or a device is written into.
 
     Raises:
         OutputError: it cannot be written.
     """
     draft = path.with_name(f".{path.name}.unfinished")
     with writing(path):
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
         try:
             draft.write_text(text, encoding="utf-8")
             os.replace(draft, path)
@@ -89,16 +92,23 @@ def _board(folder: Path) -> Any:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of a file; a last line that was cut off is left out."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            records.append(json.loads(line))
+    """The records of a file; a last line that was cut off is left out.
+
+    Raises:
+        OutputError: it cannot be read, or has other lines.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        records = [json.loads(line) for line in lines if line.endswith("\n")]
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot read {path}: {error}") from error
+    if not all(isinstance(record, dict) and record.keys() >= {"kind", "step"} for record in records):
+        raise OutputError(f"{path} has other lines than records")
     return records
 
 
 def recorded(folder: Path) -> list[dict[str, Any]]:
-    """The records of the run in a folder; none before its first one."""
+    """The records of the run in a folder; none before its first one. Raises as ``read_metrics``."""
     path = folder / METRICS
     return read_metrics(path) if path.exists() else []
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mulfree.hardware.rtl import BFLOAT16, UNITS, catalog, unit, yosys
+from mulfree.hardware.rtl import BFLOAT16, UNITS, Format, catalog, unit, yosys
+from mulfree.hardware.rtl.proof import Proof
 from mulfree.hardware.rtl.yosys import YosysError
 from tests.command_line import message
 
@@ -63,6 +64,20 @@ def test_verilog_and_rtlil(tmp_path: Path) -> None:
     yosys.run([f"read_rtlil {rtlil}", "hierarchy -check -top pam_mac_e8m4", "proc", "check -assert"], 60)
 
 
+@needs_yosys
+def test_a_unit_is_proved_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("amaranth", reason=catalog.MISSING)
+    path = tmp_path / "pam.v"
+    output = message("rtl", "pam", "--format", "E3M1", "--prove", "--seconds", "60", "-o", str(path), code=0)
+    assert "equal to the law" in output
+    assert "module pam_e3m1(" in path.read_text()
+    path.unlink()
+    wrong = Proof("pam", Format.named("E3M1"), False, 1.0, (1, 2), 3, 4)
+    monkeypatch.setattr("mulfree.cli.rtl.prove", lambda *_: wrong)
+    assert "the unit makes 0x3, the law 0x4" in message("rtl", "pam", "--prove", "-o", str(path), code=1)
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -72,6 +87,12 @@ def test_verilog_and_rtlil(tmp_path: Path) -> None:
         (("pam", "-o", "pam.vhd"), ".v or .il"),
         (("pam", "--lanes", "2"), "no option lanes"),
         (("pam", "--prove", "--alpha", "2"), "no option alpha"),
+        (("pam", "--prove", "--lanes", "2"), "no option lanes"),
+        (("pam", "--prove", "--seconds", "-1"), "--seconds: must be positive, got -1"),
+        (("pam", "--prove", "--seconds", "nan"), "--seconds: must be positive"),
+        (("pam", "--seconds", "9"), "--seconds: goes with --prove"),
+        (("pam", "--prove", "-o", "pam.vhd"), ".v or .il"),
+        (("widening_pam", "--prove", "-o", "pam.v"), "leave out --output"),
     ],
 )
 def test_errors(arguments: tuple[str, ...], reason: str) -> None:

@@ -177,11 +177,19 @@ def test_command(tmp_path: Path) -> None:
         (("--liberty", "nothing.lib"), "--liberty: no file nothing.lib"),
         (("--fpga", "virtex"), "--fpga must be one of ecp5, ice40, xilinx, got 'virtex'"),
         (("--place",), "--place goes with --fpga ecp5"),
-        (("--output", "nowhere"), "--output: no folder nowhere"),
     ],
 )
 def test_bad_options(arguments: tuple[str, ...], text: str) -> None:
     assert text in message("hardware", "cost", *arguments, code=2)
+
+
+def test_the_folder_of_results_is_made(tmp_path: Path) -> None:
+    arguments = ("hardware", "cost", "--unit", "pam", "--format", "E3M1", "--output")
+    folder = tmp_path / "new" / "folder"
+    assert "Wrote" in message(*arguments, str(folder), code=0)
+    assert {path.name for path in folder.iterdir()} == {"hardware-cost.json", "hardware-cost.md"}
+    file = folder / "hardware-cost.md"
+    assert f"--output: cannot make the folder {file}" in message(*arguments, str(file), code=1)
 
 
 @pytest.mark.slow
