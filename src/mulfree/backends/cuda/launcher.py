@@ -59,6 +59,13 @@ def _enter(driver: Any, device: int) -> None:
         _succeeded(driver, status, f"entering device {device}")
 
 
+def _function(kernel: Any) -> Any:
+    """What ``cuLaunchKernel`` takes; the driver takes a kernel of a library for it."""
+    from cuda.bindings import driver
+
+    return driver.CUfunction(int(kernel))
+
+
 def check_device(device: int | None) -> None:
     """
     Raises:
@@ -112,14 +119,13 @@ class CUDALauncher:
         device = torch.cuda.current_device()
         _enter(driver, device)
         kernel = self._kernel(launch.program, launch.kernel, _architecture(device))
-        parameter = launch.parameter()
-        address = (ctypes.c_void_p * 1)(ctypes.cast(ctypes.c_char_p(parameter), ctypes.c_void_p))
+        parameter = ctypes.c_char_p(launch.parameter())  # a cell with the address of the bytes
         stream = torch.cuda.current_stream().cuda_stream
         (status,) = driver.cuLaunchKernel(
-            driver.CUfunction(int(kernel)), *launch.blocks, launch.threads, 1, 1, 0, stream,
-            ctypes.addressof(address), 0,
-        )  # fmt: skip
-        _succeeded(driver, status, f"launching {launch.kernel} of {launch.program}")
+            kernel, *launch.blocks, launch.threads, 1, 1, 0, stream, ctypes.addressof(parameter), 0
+        )
+        if status != driver.CUresult.CUDA_SUCCESS:
+            raise RuntimeError(f"CUDA failed at launching {launch.kernel} of {launch.program}: {status}")
 
     def _kernel(self, program: Program, name: str, arch: str) -> Any:
         key = (program, name, arch)
@@ -130,7 +136,7 @@ class CUDALauncher:
             module = self._modules.get((program, arch))
             if module is None:
                 module = self._modules[program, arch] = self._load(program, arch)
-            kernel = self._kernels[key] = module.get_kernel(name).handle
+            kernel = self._kernels[key] = _function(module.get_kernel(name).handle)
             return kernel
 
     @staticmethod

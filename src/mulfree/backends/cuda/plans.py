@@ -142,7 +142,8 @@ def _cut(fields: list[int]) -> tuple[bytes, ...]:
 
 
 def _joined(parts: tuple[bytes, ...], addresses: Sequence[int]) -> bytes:
-    return parts[0] + b"".join([packed((x,)) + part for x, part in zip(addresses, parts[1:], strict=True)])
+    words = [x.to_bytes(8, "little") for x in addresses]
+    return b"".join([parts[0], *(x for pair in zip(words, parts[1:], strict=True) for x in pair)])
 
 
 def run(launcher: Launcher, problem: Problem, memory: Memory) -> None:
