@@ -193,7 +193,7 @@ def test_results_stay_as_they_are_and_passes_are_told_apart() -> None:
     }
     one = watch.found[next(group for group in watch.found if not group.backward)]
     assert one.wanted.sum() == 4 * 6 * 3
-    assert one.issued.sum() == 16 * 128 * 6
+    assert one.issued.sum() == 2 * (2 * 128) * 6  # two tiles
 
 
 def test_limits_of_the_loops() -> None:
