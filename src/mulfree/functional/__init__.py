@@ -10,6 +10,8 @@ keyword arguments are added where they apply:
 - ``mantissa_bits``: matrix operands are rounded to so many mantissa bits, 1 to 23 (Appendix D).
 """
 
+from types import FunctionType
+
 from mulfree.functional._activations import (
     celu,
     elu,
@@ -65,6 +67,7 @@ from mulfree.functional._distances import (
 from mulfree.functional._einsum import einsum
 from mulfree.functional._elementwise import div, exp, exp2, gelu, log, log2, mul, pow, sqrt
 from mulfree.functional._embedding import embedding, embedding_bag
+from mulfree.functional._explained import explained
 from mulfree.functional._extras import (
     abs,
     add,
@@ -308,3 +311,7 @@ __all__ = [
     "vdot",
     "vector_norm",
 ]
+
+for _name in __all__:
+    if isinstance(globals()[_name], FunctionType):
+        globals()[_name] = explained(globals()[_name], _name, __name__)

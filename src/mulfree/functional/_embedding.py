@@ -174,6 +174,9 @@ def _places(input: Tensor, offsets: Tensor | None, include_last_offset: bool) ->
     ends = torch.cat([starts[1:], starts.new_full((1,), input.numel())])
     if include_last_offset:
         starts, ends = starts[:-1], starts[1:]
+    if starts.is_meta:  # any width gives the result's shape
+        places = starts.unsqueeze(1) + torch.arange(input.numel(), device=input.device)
+        return places, torch.ones_like(places, dtype=torch.bool)
     if starts.numel() and (int(starts[0]) != 0 or bool((ends < starts).any()) or int(ends[-1]) > input.numel()):
         raise ValueError(f"embedding_bag(): 'offsets' must ascend from 0 to at most {input.numel()}, got {offsets}")
     longest = int((ends - starts).max()) if starts.numel() else 0

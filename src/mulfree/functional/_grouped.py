@@ -68,6 +68,8 @@ def _sizes(offs: Tensor, length: int) -> list[int]:
     """Sizes of the groups, and of the rest that belongs to none."""
     if offs.dtype is not torch.int32 or offs.dim() != 1 or offs.numel() == 0:
         raise RuntimeError(f"grouped_mm(): offs must be int32 with one dimension, got {offs.dtype} {tuple(offs.shape)}")
+    if offs.is_meta:  # any sizes give the result's shape
+        return [length, *[0] * offs.numel()]
     ends = [0, *offs.tolist(), length]
     sizes = [end - start for start, end in itertools.pairwise(ends)]
     if min(sizes) < 0:

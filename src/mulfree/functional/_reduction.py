@@ -60,6 +60,6 @@ def paired(operation: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tenso
     warnings.warn(
         f"{operation}(): 'target' has shape {tuple(target.shape)} and 'input' {tuple(input.shape)}; they are "
         "broadcast, which is seldom meant",
-        stacklevel=3,
+        stacklevel=4,
     )
     return expanded(input, shape), expanded(target, shape)

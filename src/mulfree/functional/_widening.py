@@ -17,25 +17,30 @@ def widened(operation: str, x: Tensor, argument: str = "input") -> Tensor:
     """``x`` as float32.
 
     Raises:
-        TypeError: not a float32, float16 or bfloat16 tensor.
+        TypeError: not a strided float32, float16 or bfloat16 tensor.
     """
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{operation}(): argument '{argument}' must be a tensor, got {type(x)}")
+    _check_tensor(operation, argument, x)
     check_float(operation, argument, x)
     return x.float()
+
+
+def _check_tensor(operation: str, argument: str, x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{operation}(): argument '{argument}' must be a tensor, got {type(x).__name__}")
+    if x.layout is not torch.strided:
+        raise TypeError(f"{operation}(): argument '{argument}' must be a strided tensor, got layout {x.layout}")
 
 
 def all_widened(operation: str, **operands: Tensor | None) -> tuple[torch.dtype, list[Tensor]]:
     """The common dtype of the operands (None is left out), and the operands as float32.
 
     Raises:
-        TypeError: an operand is no tensor, not a supported dtype, or two dtypes differ.
+        TypeError: an operand is no strided tensor, not a supported dtype, or two dtypes differ.
         RuntimeError: two are on different devices.
     """
     present = {argument: x for argument, x in operands.items() if x is not None}
     for argument, x in present.items():
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{operation}(): argument '{argument}' must be a tensor, got {type(x).__name__}")
+        _check_tensor(operation, argument, x)
     return check_floats(operation, **present), [x.float() for x in present.values()]
 
 
@@ -64,6 +69,9 @@ def common_dtype(operation: str, *operands: Operand) -> torch.dtype:
     tensors = [x for x in operands if isinstance(x, Tensor)]
     if not tensors:
         raise TypeError(f"{operation}(): an operand must be a tensor, got {', '.join(str(type(x)) for x in operands)}")
+    for x in tensors:
+        if x.layout is not torch.strided:
+            raise TypeError(f"{operation}(): operands must be strided tensors, got layout {x.layout}")
     dtype = check_float(operation, "input", tensors[0])
     for x in tensors[1:]:
         dtype = check_pair(operation, tensors[0], x)

@@ -6,7 +6,8 @@ it with torch under ``mulfree::`` and returns the function that the floors above
 
 - whenever anything watches or rewrites torch calls (dispatch and function modes,
   ``torch.compile`` and export, functorch transforms, tracing, tensor subclasses), it calls
-  the registered operation, so that ``mulfree.audit`` and the compilers see it;
+  the registered operation, so that ``mulfree.audit`` and the compilers see it; likewise on the device ``meta``,
+  where the fake serves;
 - otherwise it calls the kernel at once, through a small ``torch.autograd.Function`` if a
   gradient is wanted. That saves several dispatcher round trips per call.
 
@@ -30,21 +31,20 @@ Setup = Callable[[Any, tuple[Any, ...], Any], None]
 
 library = Library("mulfree", "DEF")
 
-_PLAIN = frozenset({Tensor, torch.nn.Parameter, int, bool, float, tuple, type(None)})
+_PLAIN = frozenset({Tensor, torch.nn.Parameter, type(None)})
 _dispatch_modes = torch._C._len_torch_dispatch_stack
 _function_modes = torch._C._len_torch_function_stack
 _functorch_active = torch._C._are_functorch_transforms_active
-_tracing_state = torch._C._get_tracing_state
+_is_tracing = torch._C._is_tracing
 _any_requires_grad = torch._C._any_requires_grad
 _is_grad_enabled = torch.is_grad_enabled
-_is_compiling = torch.compiler.is_compiling
+_is_traced = torch.compiler.is_dynamo_compiling
+"""True for the tracer of ``torch.compile``; what traces its graph afterwards, or exports, is a dispatch mode."""
 
 
 def watched() -> bool:
     """True if torch calls made now are observed or rewritten, so that kernels must not be called directly."""
-    return bool(
-        _is_compiling() or _dispatch_modes() or _function_modes() or _functorch_active() or _tracing_state() is not None
-    )
+    return bool(_is_traced() or _dispatch_modes() or _function_modes() or _functorch_active() or _is_tracing())
 
 
 def define(
@@ -58,7 +58,7 @@ def define(
     """Register ``mulfree::<schema>`` and return the function that calls it by the better route.
 
     Args:
-        schema: in torch's notation, without namespace; arguments are positional and have no defaults.
+        schema: in torch's notation, without namespace; arguments are positional, tensors first, and have no defaults.
         kernel: computes the result; sees no gradients.
         fake: returns empty tensors of the result's shape, dtype and strides.
         setup: see ``Setup``.
@@ -73,21 +73,24 @@ def define(
     torch.library.register_autograd(f"mulfree::{name}", derivative, setup_context=setup, lib=library)
     registered = getattr(torch.ops.mulfree, name).default
     differentiable = _direct_function(name, kernel, setup, derivative)
-    tensors = slice(1 + max(i for i, x in enumerate(registered._schema.arguments) if "Tensor" in str(x.type)))
+    tensors = slice(sum("Tensor" in str(x.type) for x in registered._schema.arguments))
+    assert all("Tensor" in str(x.type) for x in registered._schema.arguments[tensors]), "tensors come first"
 
     def call(*args: Any) -> Any:
         if forward_ad._current_level >= 0:
             _refuse_tangents(name, args)
+        operands = args[tensors]
         if (
-            _is_compiling()
+            _is_traced()
             or _dispatch_modes()
             or _function_modes()
             or _functorch_active()
-            or _tracing_state() is not None
-            or not _PLAIN.issuperset(map(type, args))
+            or _is_tracing()
+            or not _PLAIN.issuperset(map(type, operands))
+            or operands[0].is_meta
         ):
             return registered(*args)
-        if _is_grad_enabled() and _any_requires_grad(*args[tensors]):
+        if _is_grad_enabled() and _any_requires_grad(*operands):
             return differentiable(*args)
         return kernel(*args)
 
