@@ -122,6 +122,10 @@ def test_errors_of_moving_average() -> None:
             ExponentialMovingAverage(parameters(), decay)
         with pytest.raises(ValueError, match="decay"):
             get_ema_multi_avg_fn(decay)
+    with pytest.raises(TypeError, match="decay must be a number, got 'x'"):
+        ExponentialMovingAverage(parameters(), "x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="argument 'count' must be a whole number"):
+        average_gradients(parameters(), "x")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="float32"):
         ExponentialMovingAverage([torch.ones(2, dtype=torch.float16)])
 

@@ -96,6 +96,42 @@ def test_norm_and_clipping_apart() -> None:
     assert get_total_norm(torch.empty(0)) == 0.0
 
 
+@pytest.mark.parametrize("limit", [-1.0, -math.inf, math.nan, torch.tensor(-1.0)])
+def test_limits_that_are_negative_or_no_number_change_nothing(limit: float) -> None:
+    ps = parameters(A)
+    for call in (
+        lambda: clip_grad_norm_(ps, limit),
+        lambda: clip_grads_with_norm_(ps, limit, torch.tensor(3.0)),
+        lambda: clip_grad_value_(ps, limit),
+    ):
+        with pytest.raises(ValueError, match="must not be negative or NaN"):
+            call()
+    assert ps[0].grad is not None
+    assert same_bits(ps[0].grad, A)
+
+
+def test_limits_that_torch_takes_too() -> None:
+    for limit, expected in ((0.0, A.new_zeros(2)), (math.inf, A), (torch.tensor(100.0), A)):
+        for clip in (clip_grad_norm_, torch.nn.utils.clip_grad_norm_):
+            clip(ps := parameters(A), limit)
+            assert ps[0].grad is not None
+            assert torch.equal(ps[0].grad, expected)
+
+
+def test_wrong_arguments_are_named() -> None:
+    for call, message in (
+        (lambda: clip_grad_norm_(parameters(A), "x"), r"clip_grad_norm_\(\): argument 'max_norm' must be a number"),
+        (lambda: clip_grad_norm_(3, 1.0), r"clip_grad_norm_\(\): argument 'parameters' must be a tensor or a sequence"),
+        (lambda: clip_grad_norm_([3], 1.0), "argument 'parameters' must be .*got list of int"),
+        (
+            lambda: clip_grad_value_(parameters(A), None),
+            r"clip_grad_value_\(\): argument 'clip_value' must be",
+        ),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()  # type: ignore[no-untyped-call]
+
+
 def test_values() -> None:
     ps = parameters(A, B)
     clip_grad_value_(ps, 0.5)

@@ -260,6 +260,26 @@ def test_bad_settings(kind: Optimizer, options: dict[str, Any], message: str) ->
         run(kind, **options)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (AdamW, {"lr": "x"}, "AdamW: lr must be a number, got 'x'"),
+        (Adam, {"betas": 0.9}, "Adam: betas must be two numbers"),
+        (Lion, {"betas": (0.9, "x")}, "Lion: betas must be two numbers"),
+        (RMSprop, {"alpha": None}, "RMSprop: alpha must be a number, got None"),
+        (SGD, {"dampening": "x"}, "SGD: dampening must be a number, got 'x'"),
+    ],
+)
+def test_settings_of_a_wrong_type(kind: Optimizer, options: dict[str, Any], message: str) -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    with pytest.raises(TypeError, match=message):
+        kind([parameter], **options)
+    with pytest.raises(TypeError, match=message):
+        kind([{"params": [parameter], **options}])
+    with pytest.raises(TypeError, match="params must be parameters or groups of them, got 3"):
+        kind(3)
+
+
 def test_the_centered_form_survives_gradients_that_hardly_vary() -> None:
     """The variance is never negative, although the difference of PA averages would be."""
     p = torch.nn.Parameter(torch.zeros(200))

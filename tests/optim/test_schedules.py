@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -212,3 +213,18 @@ def test_one_after_another() -> None:
 def test_bad_settings_of_the_others(kind: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         made(kind, options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (WarmupConstantLR, {"warmup_steps": "x"}, "WarmupConstantLR(): argument 'warmup_steps' must be a whole number"),
+        (ExponentialLR, {"gamma": "x"}, "ExponentialLR(): argument 'gamma' must be a number, got str 'x'"),
+        (LinearLR, {"start_factor": None}, "LinearLR(): argument 'start_factor' must be a number, got NoneType"),
+    ],
+)
+def test_settings_of_a_wrong_type(kind: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        made(kind, options)
+    with pytest.raises(TypeError, match="argument 'optimizer' must be"):
+        kind(3, **options)

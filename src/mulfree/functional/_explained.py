@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -78,15 +78,13 @@ def _fits(value: Any, hint: Any) -> bool:
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return any(_fits(value, choice) for choice in get_args(hint))
-    if hint is Tensor:
-        return isinstance(value, Tensor)
     if hint in (float, int):
         return hasattr(value, "__float__" if hint is float else "__index__")
-    if hint in (str, type(None)):
-        return isinstance(value, hint)
-    if origin in (tuple, list, Sequence) and origin is not None:
+    if origin in (tuple, list, Sequence) or (origin is Iterable and isinstance(value, Sequence)):
         return _all_fit(value, get_args(hint))
-    return True
+    kind = Iterable if origin is Iterable else hint
+    is_checked = isinstance(kind, type) and origin in (None, Iterable) and kind not in (bool, object, Any)
+    return not is_checked or isinstance(value, kind)
 
 
 def _all_fit(value: Any, of: tuple[Any, ...]) -> bool:
@@ -100,7 +98,7 @@ def _all_fit(value: Any, of: tuple[Any, ...]) -> bool:
 def _described(hint: Any) -> str:
     if get_origin(hint) in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(map(_described, get_args(hint))))
-    if get_origin(hint) in (tuple, list, Sequence):
+    if get_origin(hint) in (tuple, list, Sequence, Iterable):
         of = [choice for choice in get_args(hint) if choice is not Ellipsis]
         return f"a sequence of {' and '.join(dict.fromkeys(f'{_described(choice)}s'[2:] for choice in of))}"
     return _EXPECTED[hint] if hint in _EXPECTED else str(getattr(hint, "__name__", hint))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +33,8 @@ class PAOptimizer(torch.optim.Optimizer):
     """
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
+        if not isinstance(params, Iterable):
+            raise TypeError(f"{type(self).__name__}: params must be parameters or groups of them, got {params!r}")
         for name in _IMPLEMENTATIONS:
             if defaults.get(name):
                 raise ValueError(
@@ -70,17 +72,26 @@ class PAOptimizer(torch.optim.Optimizer):
             )
         self._check_group(group)
 
+    def _require_numbers(self, group: dict[str, Any], *names: str) -> None:
+        for name in names:
+            if not hasattr(group[name], "__float__"):
+                raise TypeError(f"{type(self).__name__}: {name} must be a number, got {group[name]!r}")
+
     def _require_not_negative(self, group: dict[str, Any], *names: str) -> None:
+        self._require_numbers(group, *names)
         for name in names:
             if not float(group[name]) >= 0.0:
                 raise ValueError(f"{type(self).__name__}: {name} must not be negative, got {group[name]}")
 
     def _require_betas(self, group: dict[str, Any]) -> None:
-        if len(group["betas"]) != 2 or not all(0.0 <= beta < 1.0 for beta in group["betas"]):
-            raise ValueError(f"{type(self).__name__}: betas must be two numbers in [0, 1), got {group['betas']}")
+        betas, message = group["betas"], f"{type(self).__name__}: betas must be two numbers in [0, 1), got"
+        if not isinstance(betas, Sequence) or not all(hasattr(beta, "__float__") for beta in betas):
+            raise TypeError(f"{message} {betas!r}")
+        if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
+            raise ValueError(f"{message} {betas}")
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        """Raise ValueError if a setting is out of range."""
+        """Raise TypeError if a setting is no number, ValueError if it is out of range."""
         raise NotImplementedError
 
     def _step_group(self, group: dict[str, Any]) -> None:

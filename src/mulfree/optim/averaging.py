@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import mulfree.functional as MF
+from mulfree.functional._explained import explained
 from mulfree.numerics import fixed_point, scalar
 from mulfree.numerics.number import PA
 from mulfree.ops.optimizers import moving_average_
@@ -18,6 +19,7 @@ MultiAverage = Callable[[list[Tensor], list[Tensor], Tensor | int], None]
 """What ``torch.optim.swa_utils.AveragedModel`` takes as ``multi_avg_fn``."""
 
 
+@explained
 @torch.no_grad()
 def average_gradients(parameters: Tensor | Iterable[Tensor], count: int) -> None:
     """Divide every gradient by ``count`` in place (PAD, exact for powers of two), after that many backward passes.
@@ -36,6 +38,7 @@ def average_gradients(parameters: Tensor | Iterable[Tensor], count: int) -> None
         parameter.grad.copy_(MF.div(parameter.grad, float(count)))
 
 
+@explained
 def get_ema_multi_avg_fn(decay: float = 0.999) -> MultiAverage:
     """``torch.optim.swa_utils.get_ema_multi_avg_fn``: averages move by ``1 - decay`` of their distance to the weights.
 
@@ -68,6 +71,8 @@ def get_swa_multi_avg_fn() -> MultiAverage:
 
 
 def _share(decay: float) -> int:
+    if not hasattr(decay, "__float__"):
+        raise TypeError(f"decay must be a number, got {decay!r}")
     if not 0.0 <= decay <= 1.0:
         raise ValueError(f"decay must be between 0 and 1, got {decay}")
     return (1 - PA(decay)).word
@@ -85,7 +90,7 @@ class ExponentialMovingAverage:
 
     Raises:
         ValueError: ``decay`` is out of range.
-        TypeError: a parameter is not float32.
+        TypeError: ``decay`` is no number, or a parameter is not float32.
 
     Example:
         >>> average = ExponentialMovingAverage(model.parameters(), decay=0.999)

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 import mulfree.functional as MF
+from mulfree.functional._explained import explained
 from mulfree.ops.constants import quotient
 
 
+@explained
 @torch.no_grad()
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
@@ -26,22 +28,27 @@ def clip_grad_norm_(
 
     Args:
         parameters: one tensor or several; those without a gradient are left out.
-        max_norm, norm_type, error_if_nonfinite: as there.
+        max_norm: not negative; 0 clears the gradients, infinity leaves them.
+        norm_type, error_if_nonfinite: as there.
         foreach: None or False.
 
     Returns:
         The norm before clipping, a float32 scalar.
 
     Raises:
-        ValueError: ``norm_type`` is not positive, or ``foreach`` is True.
+        ValueError: ``max_norm`` is negative or NaN, ``norm_type`` is not positive, or ``foreach`` is True.
         RuntimeError: the norm is not finite and ``error_if_nonfinite``, or a gradient is sparse.
+
+    Deviations: torch turns the gradients around if ``max_norm`` is negative, and makes them NaN if it is.
     """
+    _check_limit("clip_grad_norm_", "max_norm", max_norm)
     several = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     norm = get_total_norm(_gradients(several), norm_type, error_if_nonfinite, foreach)
     clip_grads_with_norm_(several, max_norm, norm)
     return norm
 
 
+@explained
 @torch.no_grad()
 def get_total_norm(
     tensors: Tensor | Iterable[Tensor],
@@ -93,6 +100,7 @@ def _norm(tensors: list[Tensor], order: float) -> Tensor:
     return whole if order == 1.0 else MF.pow(whole, quotient(1.0, order))
 
 
+@explained
 @torch.no_grad()
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
@@ -101,22 +109,30 @@ def clip_grads_with_norm_(
 
     Args:
         parameters: one tensor or several; those without a gradient are left out.
+        max_norm: not negative.
         foreach: None or False.
 
     Raises:
-        ValueError: ``foreach`` is True.
+        ValueError: ``max_norm`` is negative or NaN, or ``foreach`` is True.
         RuntimeError: a gradient is sparse.
     """
     _refuse_foreach("clip_grads_with_norm_", foreach)
+    _check_limit("clip_grads_with_norm_", "max_norm", max_norm)
     factor = MF.div(float(max_norm), total_norm.float() + 1e-6).clamp(max=1.0)
     for g in _gradients(parameters):
         g.copy_(MF.mul(g, factor.to(g.device)))
 
 
+@explained
 @torch.no_grad()
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
-    """``torch.nn.utils.clip_grad_value_``: clamps every gradient to +-``clip_value``; ``foreach`` is None or False."""
+    """``torch.nn.utils.clip_grad_value_``: clamps every gradient to +-``clip_value``; ``foreach`` is None or False.
+
+    Raises:
+        ValueError: ``clip_value`` is negative or NaN, or ``foreach`` is True.
+    """
     _refuse_foreach("clip_grad_value_", foreach)
+    _check_limit("clip_grad_value_", "clip_value", clip_value)
     for g in _gradients(parameters):
         g.clamp_(-float(clip_value), float(clip_value))
 
@@ -133,6 +149,11 @@ def _check_layout(operation: str, tensors: list[Tensor]) -> None:
         raise NotImplementedError(f"{operation}: gradients sharded over processes (DTensor) are not supported")
     if any(x.layout is not torch.strided for x in tensors):
         raise RuntimeError(f"{operation}: sparse gradients are not supported")
+
+
+def _check_limit(operation: str, argument: str, limit: float) -> None:
+    if not float(limit) >= 0.0:
+        raise ValueError(f"{operation}(): {argument} must not be negative or NaN, got {float(limit)}")
 
 
 def _refuse_foreach(operation: str, foreach: bool | None) -> None:

@@ -31,7 +31,8 @@ class Lion(PAOptimizer):
 
     Raises:
         ValueError: a setting is out of range.
-        TypeError: a parameter is not float32. Keep float32 parameters and cast in the forward pass instead.
+        TypeError: a setting is no number, or a parameter is not float32. Keep float32 parameters and cast in the
+            forward pass instead.
         RuntimeError: a gradient is sparse.
     """
 

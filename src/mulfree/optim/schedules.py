@@ -8,10 +8,13 @@ base rate, not from the last one, two of them cannot be chained; ``torch.optim.l
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim import lr_scheduler
 
+from mulfree.functional._explained import explained
 from mulfree.numerics import fixed_point, scalar
 from mulfree.numerics.fixed_point import BITS, fraction, half_cosine, repeated
 from mulfree.numerics.number import PA
@@ -21,6 +24,11 @@ ONE = PA(1.0)
 
 class _Schedule(lr_scheduler.LRScheduler):
     """Rates as a closed form of ``last_epoch``, the number of ``step()`` calls so far."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        constructor: Any = cls.__init__
+        cls.__init__ = explained(constructor, cls.__name__)  # type: ignore[method-assign]
 
     def get_lr(self) -> list[float | Tensor]:
         return [float(self._rate(PA(float(base)), self.last_epoch)) for base in self.base_lrs]

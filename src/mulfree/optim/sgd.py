@@ -31,7 +31,8 @@ class SGD(PAOptimizer):
 
     Raises:
         ValueError: a setting is out of range, or Nesterov's form without momentum or with dampening.
-        TypeError: a parameter is not float32. Keep float32 parameters and cast in the forward pass instead.
+        TypeError: a setting is no number, or a parameter is not float32. Keep float32 parameters and cast in the
+            forward pass instead.
         RuntimeError: a gradient is sparse.
     """
 
@@ -64,6 +65,7 @@ class SGD(PAOptimizer):
 
     def _check_group(self, group: dict[str, Any]) -> None:
         self._require_not_negative(group, "lr", "momentum", "weight_decay")
+        self._require_numbers(group, "dampening")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError(
                 "SGD: nesterov requires a momentum and zero dampening, got "
