@@ -236,3 +236,40 @@ def test_layouts_other_than_strided_are_refused(name: str, place: int) -> None:
         TypeError, match=rf"{name}\(\): argument '{argument}' must be a strided tensor, got .*sparse_coo"
     ):
         getattr(MF, name)(*args)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: MF.conv2d(IMAGE, X[:8].reshape(1, 2, 2, 2)), "conv2d(): 'input' must have 2 channels"),
+        (
+            lambda: MF.conv_transpose2d(IMAGE, X[:8].reshape(2, 1, 2, 2)),
+            "conv_transpose2d(): 'input' must have 2 channels",
+        ),
+        (lambda: MF.conv1d(BATCH.double(), V), "conv1d(): 'weight' must have 3 dimensions"),
+        (lambda: MF.conv2d(IMAGE, IMAGE.double()), "conv2d(): argument 'weight' must be float32"),
+        (lambda: MF.avg_pool1d(BATCH.double(), 2), "avg_pool1d(): argument 'input' must be float32"),
+        (lambda: MF.mm(A, B.double()), "mm(): in matmul(): argument 'other' must be float32"),
+        (lambda: MF.outer(V, V.double()), "outer(): in mul(): argument 'other' must be float32"),
+        (lambda: MF.add(A, B), "add(): The size of tensor a"),
+        (lambda: MF.softmax(A, 5), "softmax(): dim must be -2 to 1"),
+        (lambda: MF.mul(A, A, derivative="analytic"), "mul(): derivative must be 'approximate' or 'exact'"),
+        (lambda: MF.matmul(A, A), "matmul(): the last size of 'input'"),
+    ],
+)
+def test_errors_begin_with_the_function_that_was_called(call: Any, message: str) -> None:
+    with pytest.raises((TypeError, RuntimeError, ValueError, IndexError)) as caught:
+        call()
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), CASES)
+def test_wrong_dtypes_and_shapes_name_the_function(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for place, x in enumerate(args):
+        if not isinstance(x, Tensor):
+            continue
+        for wrong in (x.double(), x.bfloat16(), torch.cat([x, x]), x[None, None, None, None], x.flatten()[0]):
+            try:
+                getattr(MF, name)(*args[:place], wrong, *args[place + 1 :], **kwargs)
+            except (TypeError, RuntimeError, ValueError, IndexError, NotImplementedError) as error:
+                assert str(error).startswith(f"{name}()")

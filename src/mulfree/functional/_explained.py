@@ -1,7 +1,8 @@
-"""Errors that name the argument of the wrong type: read from the annotations, once something has failed.
+"""Errors that name the function that was called, and its argument of the wrong type, read from the annotations.
 
 A call that succeeds is not looked at. Where one raised, whatever it was, its arguments are compared with the
 annotations of the function; if one cannot be meant, a ``TypeError`` that names function and argument takes its place.
+Any other error gets the function's name before its message, if it has that of an inner function or none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from torch import Tensor
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+_NAMED = (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError)
+_known: set[str] = set()
+"""Names of the functions that are explained."""
 _EXPECTED = {Tensor: "a tensor", float: "a number", int: "a whole number", type(None): "None"}
 
 
@@ -29,15 +33,29 @@ def explained(function: _Function, name: str | None = None, module: str | None =
             return function(*args, **kwargs)
         except Exception as error:
             argument, wrong = _wrong(function, call.__name__, args, kwargs)
-            if wrong is None or _is_named(error, call.__name__, argument):
-                raise
-            raise TypeError(wrong) from error
+            if wrong is not None and not _is_named(error, call.__name__, argument):
+                raise TypeError(wrong) from error
+            _name(error, call.__name__)
+            raise
 
     if name is not None:
         call.__name__ = call.__qualname__ = name
     if module is not None:
         call.__module__ = module
+    _known.add(call.__name__)
     return call  # type: ignore[return-value]
+
+
+def _name(error: Exception, name: str) -> None:
+    """Put ``name`` before the message, in place of an inner function that nobody can call."""
+    if type(error) not in _NAMED or len(error.args) != 1 or not isinstance(error.args[0], str):
+        return
+    text: str = error.args[0]
+    inner, _, rest = text.partition("()")
+    if inner in _known:
+        error.args = (text if inner == name else f"{name}(): in {text}",)
+    else:
+        error.args = (f"{name}(){rest}" if inner.isidentifier() and rest else f"{name}(): {text}",)
 
 
 def _is_named(error: Exception, name: str, argument: str) -> bool:
