@@ -67,3 +67,17 @@ def test_errors_carry_the_messages_of_the_compiler() -> None:
     wrong = Program("elementwise.cu", (("MF_OPERANDS", "1"), ("MF_EXPRESSION", "nonsense(a)")))
     with pytest.raises(compiler.CompilationError, match=r"(?s)elementwise\.cu.*sm_90.*nonsense"):
         compiler.compile_program(wrong, "sm_90")
+
+
+def test_a_missing_library_is_no_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cuda.bindings import nvrtc
+
+    def fail() -> None:
+        raise RuntimeError("libnvrtc is not found")
+
+    compiler.compiler_version.cache_clear()
+    monkeypatch.setattr(nvrtc, "nvrtcVersion", fail)
+    with pytest.raises(ImportError, match=r"NVRTC is missing: pip install 'mulfree\[cuda\]'"):
+        compiler.compiler_version()
+    monkeypatch.undo()
+    compiler.compiler_version.cache_clear()

@@ -42,13 +42,16 @@ def compiler_version() -> str:
     """Of NVRTC.
 
     Raises:
-        ImportError: the extra ``mulfree[cuda]`` is not installed.
+        ImportError: the extra ``mulfree[cuda]`` is not installed, or not all of it.
     """
     try:
         from cuda.bindings import nvrtc
     except ImportError as error:
         raise ImportError(f"CUDA kernels need cuda-core: pip install 'mulfree[cuda]' ({error})") from error
-    status, major, minor = nvrtc.nvrtcVersion()
+    try:
+        status, major, minor = nvrtc.nvrtcVersion()
+    except RuntimeError as error:  # cuda-pathfinder's, where the library is not found
+        raise ImportError(f"NVRTC is missing: pip install 'mulfree[cuda]' ({error})") from error
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise ImportError(f"NVRTC does not answer: {status}")
     return f"{major}.{minor}"
