@@ -175,3 +175,24 @@ def test_a_changed_setting_of_an_inner_module_is_noticed() -> None:
         assert_same(results(compiled, module, (SEQUENCE,)), results(module, module, (SEQUENCE,)))
     module.eval()
     assert_same(results(compiled, module, (SEQUENCE,)), results(module, module, (SEQUENCE,)))
+
+
+def test_sizes_may_change() -> None:
+    torch.manual_seed(0)
+    module = mnn.TransformerEncoderLayer(8, 2, 6)
+    torch._dynamo.reset()
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    for rows in (3, 5, 7):
+        inputs = (torch.randn(rows, 2, 8),)
+        assert_same(results(compiled, module, inputs), results(module, module, inputs))
+
+
+def test_replaced_parts_are_noticed() -> None:
+    torch.manual_seed(0)
+    module = mnn.TransformerEncoderLayer(8, 2, 6).eval()
+    torch._dynamo.reset()
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    for _ in range(3):
+        assert_same(results(compiled, module, (SEQUENCE,)), results(module, module, (SEQUENCE,)))
+        module.linear1 = torch.nn.Linear(8, 6, bias=False)
+        module.linear2.weight = torch.nn.Parameter(torch.randn(8, 6))
