@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 import mulfree.nn as mnn
+from mulfree.nn import _base
 from mulfree.nn._base import PiecewiseAffine
+from mulfree.nn._graph import SUPPORTED
 from tests.ops.support import same_bits
 
 X = torch.linspace(-2.0, 2.0, 24)
@@ -85,6 +87,8 @@ CASES: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = [
 ]
 """Every module, but those that the compiler takes from nobody: ``RNN``, ``LSTM``, ``GRU``."""
 
+in_graphs = pytest.mark.skipif(not SUPPORTED, reason="needs torch 2.13")
+
 
 def test_every_module_is_there() -> None:
     ours = [x for x in vars(mnn).values() if isinstance(x, type) and issubclass(x, PiecewiseAffine)]
@@ -113,6 +117,7 @@ def assert_same(a: list[Tensor | None], b: list[Tensor | None]) -> None:
 QUICK = ("Linear", "Conv2d", "MultiheadAttention", "BatchNorm1d", "Dropout", "TransformerEncoderLayer", "BCELoss")
 
 
+@in_graphs
 @pytest.mark.filterwarnings("error:Dynamo")
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize(
@@ -128,6 +133,7 @@ def test_one_graph_with_the_same_bits(name: str, args: tuple[Any, ...], inputs: 
     assert_same(results(torch.compile(twin, backend=backend, fullgraph=True), twin, inputs), expected)
 
 
+@in_graphs
 def test_a_training_step_in_one_graph() -> None:
     torch.manual_seed(0)
     model = torch.nn.Sequential(mnn.Linear(8, 6), torch.nn.ReLU(), mnn.BatchNorm1d(6), mnn.Linear(6, 8, bias=False))
@@ -144,6 +150,7 @@ def test_a_training_step_in_one_graph() -> None:
     assert_same(results(torch.compile(step, backend="aot_eager", fullgraph=True), model, (ROWS,)), expected)
 
 
+@in_graphs
 @pytest.mark.parametrize(
     ("name", "args", "setting", "values"),
     [
@@ -165,6 +172,7 @@ def test_a_changed_setting_is_noticed(name: str, args: tuple[Any, ...], setting:
         assert_same(results(compiled, module, (ROWS,)), results(module, module, (ROWS,)))
 
 
+@in_graphs
 def test_a_changed_setting_of_an_inner_module_is_noticed() -> None:
     torch.manual_seed(0)
     module = mnn.TransformerEncoderLayer(8, 2, 6)
@@ -177,6 +185,7 @@ def test_a_changed_setting_of_an_inner_module_is_noticed() -> None:
     assert_same(results(compiled, module, (SEQUENCE,)), results(module, module, (SEQUENCE,)))
 
 
+@in_graphs
 def test_sizes_may_change() -> None:
     torch.manual_seed(0)
     module = mnn.TransformerEncoderLayer(8, 2, 6)
@@ -187,6 +196,7 @@ def test_sizes_may_change() -> None:
         assert_same(results(compiled, module, inputs), results(module, module, inputs))
 
 
+@in_graphs
 def test_replaced_parts_are_noticed() -> None:
     torch.manual_seed(0)
     module = mnn.TransformerEncoderLayer(8, 2, 6).eval()
@@ -196,3 +206,10 @@ def test_replaced_parts_are_noticed() -> None:
         assert_same(results(compiled, module, (SEQUENCE,)), results(module, module, (SEQUENCE,)))
         module.linear1 = torch.nn.Linear(8, 6, bias=False)
         module.linear2.weight = torch.nn.Parameter(torch.randn(8, 6))
+
+
+def test_older_versions_of_torch_leave_modules_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_base, "SUPPORTED", False)
+    for module in (mnn.Linear(8, 4), mnn.GELU()):
+        compiled = torch.compile(lambda x, module=module: module(x) + 1, backend="eager")
+        assert same_bits(compiled(ROWS), module(ROWS) + 1)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from mulfree.functional import Derivative, Derivatives, MantissaBits
-from mulfree.nn._graph import in_graph
+from mulfree.nn._graph import SUPPORTED, in_graph
 from mulfree.policy import Group, Policy, Products
-from mulfree.replace import Scope, run
+from mulfree.replace import Scope, run, uncompiled
 
 _is_traced = torch.compiler.is_dynamo_compiling
 
@@ -54,7 +54,7 @@ class PiecewiseAffine(torch.nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """See torch's module."""
         if _is_traced():
-            return in_graph(_forward, self, args, kwargs)
+            return in_graph(_forward, self, args, kwargs) if SUPPORTED else _uncompiled(self, args, kwargs)
         return run(Scope(self.policy(), type(self).__name__), super().forward, *args, **kwargs)
 
     def extra_repr(self) -> str:
@@ -69,6 +69,13 @@ def _forward(module: PiecewiseAffine, args: Any, kwargs: Any) -> Any:
     """The forward of torch's module."""
     scope = Scope(module.policy(), type(module).__name__)
     return run(scope, super(PiecewiseAffine, module).forward, *args, **kwargs)
+
+
+def _uncompiled(module: PiecewiseAffine, args: Any, kwargs: Any) -> Any:
+    return _forward(module, args, kwargs)
+
+
+uncompiled(_uncompiled)
 
 
 class WithProducts(PiecewiseAffine):

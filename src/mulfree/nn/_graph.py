@@ -18,6 +18,9 @@ _PLAIN = (bool, int, float, str, tuple, type(None))
 _NOTHING = ()
 """Takes the place of None, which cannot be handed over."""
 
+SUPPORTED = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 13)
+"""Whether the tracer of this torch can do it; with an older one modules run uncompiled, between graphs."""
+
 _calls: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 

@@ -111,10 +111,16 @@ def run(scope: Scope, function: Callable[..., Any], /, *args: Any, **kwargs: Any
         _current.mode = before
 
 
-# torch.compile shall call it and look inside neither it nor what it calls: its tracer follows the mode for some of
-# torch's functions only. The first mark is for calls that it traces, the second for those that it meets when they run.
-run._torchdynamo_disable = True  # type: ignore[attr-defined]
-_frames = torch._C._dynamo.eval_frame
-_frames.set_code_exec_strategy(
-    run.__code__, _frames._FrameExecStrategy(_frames._FrameAction.SKIP, _frames._FrameAction.SKIP)
-)
+def uncompiled(function: Callable[..., Any]) -> None:
+    """Mark a function: ``torch.compile`` shall call it and look inside neither it nor what it calls.
+
+    The first mark is for calls that are traced, the second for those that run. ``torch.compiler.disable`` would import
+    the compiler.
+    """
+    function._torchdynamo_disable = True  # type: ignore[attr-defined]
+    frames = torch._C._dynamo.eval_frame
+    skip = frames._FrameExecStrategy(frames._FrameAction.SKIP, frames._FrameAction.SKIP)
+    frames.set_code_exec_strategy(function.__code__, skip)
+
+
+uncompiled(run)  # the tracer follows the mode for some of torch's functions only
