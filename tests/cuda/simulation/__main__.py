@@ -1,4 +1,6 @@
-"""``python -m tests.cuda.simulation MODULE [ARGUMENT ...]`` runs a module, such as pytest, on the simulated device."""
+"""``python -m tests.cuda.simulation [--default] MODULE [ARGUMENT ...]`` runs a module, such as pytest, where there is a
+simulated device; ``--default`` makes it the device of tensors that name none.
+"""
 
 from __future__ import annotations
 
@@ -35,4 +37,9 @@ def _start() -> None:
 if __name__ == "__main__":
     _start()
     sys.argv = sys.argv[1:]
+    if sys.argv[0] == "--default":
+        import torch
+
+        torch.set_default_device("cuda")
+        sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
