@@ -168,7 +168,7 @@ class Totals {
     MF_UNROLL
     for (int j = 0; j < kColumns; ++j) {
       const std::int64_t column = tile.column_of(j);
-      if constexpr (!kFlat) columns_[j] = kSplit ? column : offset_of(args.out_columns, column);
+      if constexpr (!kFlat) columns_[j] = offset_of(args.out_columns, column);
       there_ |= static_cast<int>(column < args.columns) << j;
     }
   }
