@@ -57,7 +57,8 @@ class Loader {
       : reader_(reader), tables_(tables), line_(Share::line()), step_(Share::step()),
         count_(static_cast<int>(least(count - first, lines))) {
     if constexpr (patches) {
-      for (int i = static_cast<int>(threadIdx.x); i < count_; i += kThreads) tables_.lines_.set(i, reader.line(first + i));
+      for (int i = static_cast<int>(threadIdx.x); i < count_; i += kThreads)
+        tables_.lines_.set(i, reader.line(first + i));
     } else {
       first_ = reader.entry(reader.line(first + line_), {});
       to_next_line_ = Share::line_apart(1) * reader.line_stride();
@@ -115,7 +116,8 @@ class Loader {
     if (reader_.drop == 0) {
       put(words, buffer, [=, this](int i) { return encoded(widened(staged_[i]), kept, addend, zero); });
     } else {
-      put(words, buffer, [=, this](int i) { return encoded(lawful(widened(staged_[i]), reader_.drop), kept, addend, zero); });
+      put(words, buffer,
+          [=, this](int i) { return encoded(lawful(widened(staged_[i]), reader_.drop), kept, addend, zero); });
     }
     if (!kSlopes && way == Way::clamped) put(signs, buffer, [this](int i) { return widened(staged_[i]) & kSign; });
   }

@@ -48,8 +48,8 @@ inline Code choose_way(Span left, Span right, std::int64_t offset, bool numbers)
           narrow_to_word(kMin - 1 - left.high), 0, 0};
 }
 
-// What the fast and the clamped way store of an operand's word, a number or one that counts as zero; `kept` is what they
-// keep of it: the clamped way stores the sign apart.
+// What the fast and the clamped way store of an operand's word, a number or one that counts as zero; `kept` is what
+// they keep of it: the clamped way stores the sign apart.
 inline std::int32_t encoded(std::int32_t word, std::int32_t kept, std::int32_t addend, std::int32_t zero) {
   return (word & kMagnitude) >= kMin ? (word & kept) + addend : zero;
 }

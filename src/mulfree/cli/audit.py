@@ -109,18 +109,13 @@ def _cuda_kernels(console: Console, arch: str, details: bool) -> bool:
 
 def _check_arch(arch: str) -> None:
     """Raises ConfigError if the compiler has no such architecture. Without a compiler it is not known."""
-    from mulfree.backends.cuda.compiler import compiler_version
+    from mulfree.backends.cuda.compiler import known_architectures
 
     try:
-        compiler_version()
-    except ImportError:
+        known = [f"sm_{number}" for number in known_architectures()]
+    except (ImportError, RuntimeError):
         return
-    from cuda.bindings import nvrtc
-
-    status, numbers = nvrtc.nvrtcGetSupportedArchs()
-    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-        return
-    if arch.rstrip("af") not in (known := [f"sm_{number}" for number in numbers]):
+    if arch.rstrip("af") not in known:
         raise ConfigError(f"--cuda must be one of {', '.join(known)}, got {arch!r}")
 
 

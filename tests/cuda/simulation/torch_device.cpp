@@ -180,8 +180,10 @@ void run(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* 
     *value = c10::Device(c10::kCPU);
   }
   const bool mixed = call.device_seen && call.host_seen;
-  TORCH_CHECK(!mixed || may_mix(name), "Expected all tensors to be on the same device, but ", name, " got some on the CPU");
-  const bool sends = call.to_device && (call.host_seen || call.numbers_seen), fetches = call.device_seen && call.to_host;
+  TORCH_CHECK(!mixed || may_mix(name), "Expected all tensors to be on the same device, but ", name,
+              " got some on the CPU");
+  const bool sends = call.to_device && (call.host_seen || call.numbers_seen);
+  const bool fetches = call.device_seen && call.to_host;
   const bool capturing = simulated::graph().capturing();
   TORCH_CHECK(!capturing || !(mixed || sends || fetches || asks(op)),
               "operation not permitted when stream is capturing: ", name);

@@ -57,6 +57,22 @@ def compiler_version() -> str:
     return f"{major}.{minor}"
 
 
+def known_architectures() -> tuple[int, ...]:
+    """Of devices, as NVRTC numbers them: 90 is sm_90.
+
+    Raises:
+        ImportError: as ``compiler_version``.
+        RuntimeError: NVRTC does not name them.
+    """
+    compiler_version()
+    from cuda.bindings import nvrtc
+
+    status, numbers = nvrtc.nvrtcGetSupportedArchs()
+    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        raise RuntimeError(f"NVRTC does not name its architectures: {status}")
+    return tuple(numbers)
+
+
 def compile_program(program: Program, arch: str) -> bytes:
     """Machine code (cubin) of a program for ``arch``, such as "sm_90".
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mulfree.backends.cuda.compiler import compiler_version, machine_code
+from mulfree.backends.cuda.compiler import compiler_version, known_architectures, machine_code
 from mulfree.backends.cuda.kernels import Launch, Program
 
 
@@ -25,9 +25,9 @@ def _architecture(device: int) -> str:
     return f"sm_{major}{minor}"
 
 
-def _succeeded(driver: Any, status: Any, what: str) -> None:
+def _succeeded(driver: Any, status: Any, *what: object) -> None:
     if status != driver.CUresult.CUDA_SUCCESS:
-        raise RuntimeError(f"CUDA failed at {what}: {status}")
+        raise RuntimeError(f"CUDA failed at {' '.join(map(str, what))}: {status}")
 
 
 def _driver_version(driver: Any) -> int:
@@ -59,19 +59,12 @@ def _enter(driver: Any, device: int) -> None:
         _succeeded(driver, status, f"entering device {device}")
 
 
-def _function(kernel: Any) -> Any:
-    """What ``cuLaunchKernel`` takes; the driver takes a kernel of a library for it."""
-    from cuda.bindings import driver
-
-    return driver.CUfunction(int(kernel))
-
-
 def check_device(device: int | None) -> None:
     """
     Raises:
         ImportError: the driver, or the device, is too old for the compiler that is installed.
     """
-    from cuda.bindings import driver, nvrtc
+    from cuda.bindings import driver
 
     version = _driver_version(driver)
     needed = compiler_version()
@@ -80,11 +73,8 @@ def check_device(device: int | None) -> None:
             f"the CUDA driver supports CUDA {version // 1000}, the compiler is of CUDA {needed}: "
             f"install cuda-core[cu{version // 1000}]"
         )
-    status, known = nvrtc.nvrtcGetSupportedArchs()
-    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-        raise RuntimeError(f"NVRTC does not name its architectures: {status}")
     major, minor = torch.cuda.get_device_capability(device)
-    if 10 * major + minor < min(known):
+    if 10 * major + minor < min(known_architectures()):
         raise ImportError(f"NVRTC {needed} does not know devices of compute capability {major}.{minor}")
 
 
@@ -124,10 +114,12 @@ class CUDALauncher:
         (status,) = driver.cuLaunchKernel(
             kernel, *launch.blocks, launch.threads, 1, 1, 0, stream, ctypes.addressof(parameter), 0
         )
-        if status != driver.CUresult.CUDA_SUCCESS:
-            raise RuntimeError(f"CUDA failed at launching {launch.kernel} of {launch.program}: {status}")
+        _succeeded(driver, status, "launching", launch.kernel, "of", launch.program)
 
     def _kernel(self, program: Program, name: str, arch: str) -> Any:
+        """What ``cuLaunchKernel`` takes; the driver takes a kernel of a library for it."""
+        from cuda.bindings import driver
+
         key = (program, name, arch)
         found = self._kernels.get(key)
         if found is not None:
@@ -136,7 +128,7 @@ class CUDALauncher:
             module = self._modules.get((program, arch))
             if module is None:
                 module = self._modules[program, arch] = self._load(program, arch)
-            kernel = self._kernels[key] = _function(module.get_kernel(name).handle)
+            kernel = self._kernels[key] = driver.CUfunction(int(module.get_kernel(name).handle))
             return kernel
 
     @staticmethod

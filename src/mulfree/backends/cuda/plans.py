@@ -57,7 +57,7 @@ def plan(problem: Problem, multiprocessors: int) -> Plan:
     """The plan of a problem whose result has entries."""
     choice = choose(problem, multiprocessors)
     tiles, split, chunks = choice.tiles, choice.split, chunks_of(problem)
-    row_panels, column_panels = -(-problem.rows // tiles.height), -(-problem.columns // tiles.width)
+    row_panels, column_panels = tiles.panels(problem)
     batches, count = problem.batch.count, problem.rows * problem.columns
     batch_blocks = min(batches, MOST_BLOCKS)
     totals_blocks = min(-(-count // _TOTALS_THREADS), 16 * multiprocessors)
@@ -77,7 +77,7 @@ def plan(problem: Problem, multiprocessors: int) -> Plan:
 
 def _is_flat(problem: Problem) -> bool:
     """Neighbouring columns of the result are neighbours in memory."""
-    return problem.out_columns.is_line and problem.out_columns.strides[0] == 1 and not problem.scattered
+    return not problem.scattered and problem.out_columns.strides[0] == 1
 
 
 def _program(source: str, problem: Problem, tiles: Tiles, split: bool, flat: bool) -> Program:

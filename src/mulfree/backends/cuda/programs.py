@@ -10,7 +10,7 @@ from mulfree.backends.cuda import channels, elementwise, optimizers, random, row
 from mulfree.backends.cuda.kernels import Program
 from mulfree.backends.cuda.plans import program
 from mulfree.backends.cuda.problems import FORMATS
-from mulfree.backends.cuda.tiles import SLICE, SLOPE_TILES, TILES, Tiles
+from mulfree.backends.cuda.tiles import SLOPE_TILES, TILES, Tiles
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,8 @@ class Named:
         settings = {name: int(value) for name, value in self.program.defines if name.startswith("MF_")}
         if self.entries is None or settings["MF_LEFT_PATCHES"] or settings["MF_RIGHT_PATCHES"]:
             return None
-        rows, columns = settings["MF_THREAD_ROWS"], settings["MF_THREAD_COLUMNS"]
-        lines = rows * settings["MF_ROWS"], columns * settings["MF_COLUMNS"]
-        left, right = (-(-SLICE * count // (rows * columns)) for count in lines)
-        return left, right
+        sides = (settings[f"MF_{name}"] for name in ("THREAD_ROWS", "THREAD_COLUMNS", "ROWS", "COLUMNS"))
+        return Tiles(*sides).words
 
 
 def _tiles(tiles: Tiles) -> str:

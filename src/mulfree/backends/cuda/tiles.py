@@ -9,6 +9,7 @@ memory, and nothing of it was measured on a device.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from mulfree.backends.cuda.problems import Problem
 from mulfree.numerics.formats import DOT_CHUNK
@@ -49,6 +50,15 @@ class Tiles:
     def threads(self) -> int:
         return self.thread_rows * self.thread_columns
 
+    @property
+    def words(self) -> tuple[int, int]:
+        """That a thread loads for a slice, of left and right."""
+        return -(-SLICE * self.height // self.threads), -(-SLICE * self.width // self.threads)
+
+    def panels(self, problem: Problem) -> tuple[int, int]:
+        """Of rows and of columns."""
+        return -(-problem.rows // self.height), -(-problem.columns // self.width)
+
 
 # From large to small ones; all have whole warps.
 TILES = (
@@ -88,7 +98,7 @@ def chunks_of(problem: Problem) -> int:
 
 def blocks_of(problem: Problem, tiles: Tiles) -> int:
     """Without a split."""
-    return -(-problem.rows // tiles.height) * -(-problem.columns // tiles.width) * problem.batch.count
+    return prod(tiles.panels(problem)) * problem.batch.count
 
 
 def _clocks(problem: Problem, tiles: Tiles, split: bool, multiprocessors: int) -> float:
@@ -116,7 +126,6 @@ def _instructions(problem: Problem, tiles: Tiles, chunks: int) -> float:
     entries = tiles.rows * tiles.columns
     loads = (tiles.rows + tiles.columns) / 4  # of up to four words from shared memory
     a_slice = SLICE * (entries * (2 if problem.point is None else 4) + loads) + _A_SLICE
-    for lines, source in ((tiles.height, problem.left), (tiles.width, problem.right)):
-        words = -(-lines * SLICE // tiles.threads)
+    for words, source in zip(tiles.words, (problem.left, problem.right), strict=True):
         a_slice += words * (_A_WORD if source.bounds is None else _A_WORD_OF_PATCHES)
     return slices * a_slice + chunks * entries * _AN_ENTRY + _A_BLOCK
