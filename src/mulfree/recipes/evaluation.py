@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import TypeAdapter
 
 from mulfree.recipes.recipe import Recipe, parse
 from mulfree.train.checkpoints import Checkpoints
 from mulfree.train.errors import OutputError, writing
 from mulfree.train.plots import save_curves
-from mulfree.train.records import RESULT, recorded
-from mulfree.train.run import CHECKPOINTS, RECIPE, Result, diverged, finished
+from mulfree.train.records import recorded
+from mulfree.train.run import CHECKPOINTS, RECIPE, diverged, finished
 from mulfree.train.seeds import seed_all
 
 
@@ -96,18 +95,6 @@ def _recipe(folder: Path) -> Recipe:
         raise OutputError(f"cannot read {path}: {error}") from error
 
 
-def _result(folder: Path) -> Result | None:
-    """Of the run in a folder; None if it has none. Raises OutputError if it cannot be read."""
-    result = finished(folder)
-    if result is not None:
-        try:
-            TypeAdapter(Result).validate_python(asdict(result))
-            float(result.scores[result.score])
-        except (ValueError, KeyError) as error:
-            raise OutputError(f"{folder / RESULT} is not the result of a run: {error}") from error
-    return result
-
-
 def _found(folder: Path, parent: Path) -> dict[str, Any]:
     run = str(folder.relative_to(parent)) if folder != parent else "."
     try:
@@ -119,7 +106,7 @@ def _found(folder: Path, parent: Path) -> dict[str, Any]:
 
 def _described(folder: Path) -> dict[str, Any]:
     recipe = _recipe(folder)
-    result = _result(folder)
+    result = finished(folder)
     metrics = recorded(folder)
     stopped = "diverged" if diverged(folder) else "unfinished"
     return {

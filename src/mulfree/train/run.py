@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from mulfree.train.audits import Audits
 from mulfree.train.checkpoints import Checkpoints
 from mulfree.train.errors import Interrupted, NonFiniteLossError, OutputError
@@ -90,14 +92,21 @@ def prepare(folder: Path, recipe: str) -> None:
 
 
 def finished(folder: Path) -> Result | None:
-    """The result of a run that is complete; None otherwise."""
+    """The result of a run that is complete; None otherwise.
+
+    Raises:
+        OutputError: its file is damaged.
+    """
     path = folder / RESULT
     if not path.exists():
         return None
     try:
-        return Result(**read_json(path))
-    except TypeError as error:
+        result = Result(**read_json(path))
+        TypeAdapter(Result).validate_python(asdict(result))
+        float(result.scores[result.score])
+    except (TypeError, ValueError, KeyError) as error:
         raise OutputError(f"{path} is not the result of a run: {error}") from None
+    return result
 
 
 def diverged(folder: Path) -> bool:
