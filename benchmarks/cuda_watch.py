@@ -38,7 +38,6 @@ from mulfree.cli.settings import changes_of
 from mulfree.numerics.formats import DOT_CHUNK, ONE, STEP
 from mulfree.recipes import changed, load
 from mulfree.train.errors import ConfigError
-from mulfree.train.loop import Trainer
 
 METHODS = ("matmul", "matmul_grad", "convolve", "convolve_transposed", "convolve_weight")
 PASSES = ("forward", "backward")
@@ -229,8 +228,7 @@ def trained(recipe: str, steps: Sequence[int], multiprocessors: int) -> Iterator
     """
     name, *settings = recipe.split(",")
     chosen = changed(load(name), {"training.workers": 0, **changes_of({}, settings)})
-    parts = chosen.arithmetic, chosen.optimizer, chosen.schedule, chosen.training
-    trainer = Trainer(chosen.make_task(), *parts, torch.device("cpu"))
+    trainer = chosen.make_trainer()
     if trainer.total_steps <= max(steps):
         raise ConfigError(f"{recipe} has {trainer.total_steps} steps, expected more than {max(steps)}")
     watches = {step + 1: Watch(multiprocessors) for step in steps}

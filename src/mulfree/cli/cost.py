@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
-import torch
 import typer
 from rich.table import Table
 
@@ -24,7 +23,7 @@ from mulfree.hardware.synthesis.measured import Measured
 from mulfree.hardware.units import joules
 from mulfree.recipes import Recipe, changed, load
 from mulfree.recipes.model import Loss
-from mulfree.train import ConfigError, OutputError, Trainer
+from mulfree.train import ConfigError, OutputError
 from mulfree.train.arithmetic import Arithmetic
 from mulfree.train.errors import writing
 from mulfree.train.records import write_json
@@ -94,9 +93,7 @@ def cost(
 def _counted(recipe: Recipe, memory: Memory, measured: Measured | None) -> Costs:
     if not recipe.arithmetic.replaced:
         raise ConfigError("arithmetic: nothing is replaced, so there is nothing to compare; try arithmetic.policy=full")
-    trainer = Trainer(
-        recipe.make_task(), recipe.arithmetic, recipe.optimizer, recipe.schedule, recipe.training, torch.device("cpu")
-    )
+    trainer = recipe.make_trainer()
     try:
         step, forward = training_step(trainer), inference(trainer)
     except NotImplementedError as error:  # refused by the conversion

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from mulfree.cli.errors import reported
@@ -16,7 +15,6 @@ from mulfree.cli.settings import changes_of
 from mulfree.cli.threads import set_threads
 from mulfree.hardware.sampling import training_operands
 from mulfree.recipes import changed, load
-from mulfree.train import Trainer
 
 
 def operands(
@@ -35,8 +33,7 @@ def operands(
         check_output("--output", output, ".npz")
         set_threads(threads)
         chosen = changed(load(recipe), {"training.workers": 0, **changes_of({}, set_)})
-        parts = chosen.arithmetic, chosen.optimizer, chosen.schedule, chosen.training
-        trainer = Trainer(chosen.make_task(), *parts, torch.device("cpu"))
+        trainer = chosen.make_trainer()
         with TrainingProgress(console) as progress:
             tell = progress.begin(chosen.name, chosen.training.seed, 0, steps + 1)
             stream = training_operands(trainer, steps, lambda step: tell(step, ""))

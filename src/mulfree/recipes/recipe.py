@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from mulfree.recipes.registry import kind
 from mulfree.train.arithmetic import Arithmetic
 from mulfree.train.errors import ConfigError
+from mulfree.train.loop import Trainer
 from mulfree.train.settings import OptimizerSettings, ScheduleSettings, TrainingSettings
 from mulfree.train.task import Task
 
@@ -54,6 +56,11 @@ class Recipe:
     def make_task(self) -> Task:
         """Raises what the task raises where its data are missing."""
         return kind(self.kind).make(self.task)
+
+    def make_trainer(self) -> Trainer:
+        """On the processor, alone. Raises as ``make_task``."""
+        parts = self.arithmetic, self.optimizer, self.schedule, self.training
+        return Trainer(self.make_task(), *parts, torch.device("cpu"))
 
 
 def names() -> list[str]:
