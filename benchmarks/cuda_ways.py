@@ -10,7 +10,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,22 +20,12 @@ import torch
 from benchmarks.cuda_kernels.limits import H200, Device
 from benchmarks.cuda_panels import CLAMPED, WAYS
 from benchmarks.cuda_watch import GENERAL_INSTRUCTIONS, PASSES, Extremes, Point, Work, total, trained
-from benchmarks.report import screen
+from benchmarks.report import installed_version, screen, table
 from mulfree.data.locations import VARIABLE
 from mulfree.train.errors import ConfigError
-from mulfree.train.machine import revision, version
 
 RECIPES = ("digits", "numbers")
 STEPS = (0, 100, 400)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _table(columns: Sequence[str], texts: int, rows: Iterable[Sequence[str]]) -> list[str]:
-    aligned = ["---" if index < texts else "---:" for index in range(len(columns))]
-    return [_line(columns), _line(aligned), *map(_line, rows)]
 
 
 def _percent(part: float, whole: float) -> str:
@@ -105,8 +95,6 @@ def _summary(points: Sequence[Point], device: Device) -> Iterator[list[str]]:
 
 def markdown(command: str, points: Sequence[Point], device: Device) -> str:
     """The report: all recipes, what is not fast, and every shape at the last point of each recipe."""
-    installed, commit = version("mulfree") or "not installed", revision(Path(__file__).parent)
-    revised = f"{installed} ({commit})" if commit else installed
     last = list({point.recipe: point for point in points}.values())
     slow = list(_details(points, slow=True))
     everything = total(work for point in points for work in point.found.values())
@@ -118,7 +106,7 @@ def markdown(command: str, points: Sequence[Point], device: Device) -> str:
             "",
             f"    {command}",
             "",
-            f"mulfree {revised}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}.",
+            f"mulfree {installed_version()}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}.",
             "",
             EXPLANATION.format(
                 multiprocessors=device.multiprocessors, clock=device.clock, general=GENERAL_INSTRUCTIONS
@@ -126,7 +114,7 @@ def markdown(command: str, points: Sequence[Point], device: Device) -> str:
             "",
             f"**All steps together: {shares}.**",
             "",
-            *_table(
+            *table(
                 ("recipe", "steps before", "pass", "10^9 products", *WAYS, "wanted", "limit, all wanted", "limit"),
                 3,
                 _summary(points, device),
@@ -137,14 +125,14 @@ def markdown(command: str, points: Sequence[Point], device: Device) -> str:
             "Spans are the widest of a panel, in octaves; zeros, the share of products in tiles whose panel has some."
             if slow
             else "Nothing.",
-            *(["", *_table(("recipe", "steps before", *shape, "share", *SPANS), 6, slow)] if slow else []),
+            *(["", *table(("recipe", "steps before", *shape, "share", *SPANS), 6, slow)] if slow else []),
             "",
             "## Shapes at the last step of each recipe",
             "",
             "How far the widest spans (octaves from the least to the greatest magnitude of a panel) and the least "
             "product are from the bounds above.",
             "",
-            *_table(("recipe", *shape, "10^6 products", *WAYS, "wanted", *SPANS), 5, _details(last, slow=False)),
+            *table(("recipe", *shape, "10^6 products", *WAYS, "wanted", *SPANS), 5, _details(last, slow=False)),
             "",
         ]
     )

@@ -80,7 +80,7 @@ def _blas() -> str:
     return ", ".join(sorted({f"{library['internal_api']} {library['version']}" for library in libraries})) or "unknown"
 
 
-def _version() -> str:
+def installed_version() -> str:
     """The version, and the commit where the folder is a checkout."""
     installed, commit = version("mulfree") or "not installed", revision(Path(__file__).parent)
     return f"{installed} ({commit})" if commit else installed
@@ -99,7 +99,7 @@ def describe_machine(threads: int, command: str) -> Machine:
         torch_capability=torch.backends.cpu.get_cpu_capability(),
         numpy=numpy.__version__,
         numpy_blas=_blas(),
-        mulfree=_version(),
+        mulfree=installed_version(),
         command=command,
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
@@ -135,35 +135,42 @@ def screen() -> Console:
 
 
 def show(results: Sequence[Result], console: Console) -> None:
-    table = Table(*COLUMNS, title="Speed beside the rival: rival's time / ours, medians of alternating samples")
+    shown = Table(*COLUMNS, title="Speed beside the rival: rival's time / ours, medians of alternating samples")
     for previous, result in zip([None, *results], results, strict=False):
         if previous is not None and previous.group != result.group:
-            table.add_section()
+            shown.add_section()
         style = {True: "green", False: "red", None: ""}[result.met]
-        table.add_row(*cells(result)[:-1], f"[{style}]{cells(result)[-1]}[/]" if style else "")
-    console.print(table)
+        shown.add_row(*cells(result)[:-1], f"[{style}]{cells(result)[-1]}[/]" if style else "")
+    console.print(shown)
     with_target = [result for result in results if result.target is not None]
     console.print(f"{sum(bool(result.met) for result in with_target)} of {len(with_target)} targets met.")
 
 
-def _line(entries: Iterable[str]) -> str:
+def line(entries: Iterable[str]) -> str:
+    """Of a table in Markdown."""
     return "| " + " | ".join(entries) + " |"
+
+
+def table(columns: Sequence[str], texts: int, rows: Iterable[Sequence[str]]) -> list[str]:
+    """In Markdown; the first columns are texts, the others numbers."""
+    aligned = ["---" if index < texts else "---:" for index in range(len(columns))]
+    return [line(columns), line(aligned), *map(line, rows)]
 
 
 def markdown(machine: Machine, results: Sequence[Result]) -> str:
     lines = [
         f"# {machine.processor}, {machine.target} kernels",
         "",
-        _line(("", "")),
-        _line(("---", "---")),
-        *(_line((name.replace("_", " "), f"`{value}`")) for name, value in asdict(machine).items()),
+        line(("", "")),
+        line(("---", "---")),
+        *(line((name.replace("_", " "), f"`{value}`")) for name, value in asdict(machine).items()),
         "",
         "Speed is the rival's time divided by ours, medians of samples taken in turns; every result was verified "
         "before it was timed.",
         "",
-        _line(COLUMNS),
-        _line("---" for _ in COLUMNS),
-        *(_line(cells(result)) for result in results),
+        line(COLUMNS),
+        line("---" for _ in COLUMNS),
+        *(line(cells(result)) for result in results),
     ]
     return "\n".join(lines) + "\n"
 

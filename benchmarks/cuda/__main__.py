@@ -23,7 +23,6 @@ from benchmarks.harness import Budget, Context, WrongResultError
 from mulfree.backends.contract import Backend
 from mulfree.backends.cuda.compiler import compiler_version
 from mulfree.backends.select import for_tensor, named
-from mulfree.train.machine import revision, version
 
 NO_DEVICE = (
     "python -m benchmarks.cuda needs a CUDA device and a torch built for CUDA; torch.cuda.is_available() is False"
@@ -72,7 +71,6 @@ def open_device(clock: float | None, budget: Budget) -> Session:
 
 def _machine(session: Session, command: str) -> report.Machine:
     speed = session.speed
-    installed, commit = version("mulfree") or "not installed", revision(Path(__file__).parent)
     return report.Machine(
         **session.facts,
         multiprocessors=speed.multiprocessors,
@@ -81,7 +79,7 @@ def _machine(session: Session, command: str) -> report.Machine:
         cuda=str(torch.version.cuda),
         torch=torch.__version__,
         python=platform.python_version(),
-        mulfree=f"{installed} ({commit})" if commit else installed,
+        mulfree=screens.installed_version(),
         command=command,
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.report import _line, _quantity
+from benchmarks.report import _quantity, line
 
 COLUMNS = ("work", "data", "rival", "ours", "rival's", "speed", "share of limit", "limit")
 
@@ -64,17 +64,17 @@ def markdown(machine: Machine, rows: Sequence[Row]) -> str:
     lines = [
         f"# {machine.device}",
         "",
-        _line(("", "")),
-        _line(("---", "---")),
-        *(_line((name.replace("_", " "), f"`{value}`")) for name, value in asdict(machine).items()),
+        line(("", "")),
+        line(("---", "---")),
+        *(line((name.replace("_", " "), f"`{value}`")) for name, value in asdict(machine).items()),
         "",
         "Speed is the rival's time divided by ours: medians of device times with cold caches, taken in turns, after "
         "the result was verified. Torch computes float32 without TF32. The limit *issue* is an instruction of every "
         "scheduler at every clock, with the fewest instructions that a product takes (2, its exact derivative 4); "
         "*copy* is the measured bandwidth of a copy and the bytes that must be read and written.",
         "",
-        _line(COLUMNS),
-        _line("---" for _ in COLUMNS),
-        *(_line(row.cells) for row in rows),
+        line(COLUMNS),
+        line("---" for _ in COLUMNS),
+        *(line(row.cells) for row in rows),
     ]
     return "\n".join(lines) + "\n"

@@ -20,7 +20,6 @@ from mulfree.audit.instructions import FORBIDDEN
 from mulfree.audit.sass import MISSING, classes_of, disassemble, disassembler
 from mulfree.backends.cuda.compiler import compiler_version, machine_code
 from mulfree.backends.cuda.programs import Named, groups
-from mulfree.train.machine import revision, version
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,13 +79,12 @@ def main(arguments: list[str] | None = None) -> int:
         for group, named in track(chosen, "Compiling", console=console, transient=True)
         for kernel in inspect(group, named, options.arch, tool)
     ]
-    installed, commit = version("mulfree") or "not installed", revision(Path(__file__).parent)
     report = Report(
         command=shlex.join(
             ["python", "-m", "benchmarks.cuda_kernels", *(sys.argv[1:] if arguments is None else arguments)]
         ),
         compiler=compiler,
-        version=f"{installed} ({commit})" if commit else installed,
+        version=machine.installed_version(),
         architecture=ARCHITECTURES[options.arch],
         device=Device(options.multiprocessors, options.clock),
         kernels=tuple(kernels),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from benchmarks.cuda_kernels.limits import (
     unit_rate,
 )
 from benchmarks.cuda_kernels.loops import Loop
+from benchmarks.report import table
 from mulfree.audit.sass import MISSING
 
 KERNEL_COLUMNS = (
@@ -151,11 +151,11 @@ class Report:
             "between slices; the last column is the issue limit of fast loops over matrices with the instructions (in "
             "parentheses, of a thread for a slice of 8 of the depth) that load, encode and store both operands.",
             "",
-            *_table(LOOP_COLUMNS, (self.loop_cells(k, loop) for k in self.kernels for loop in k.loops)),
+            *table(LOOP_COLUMNS, 2, (self.loop_cells(k, loop) for k in self.kernels for loop in k.loops)),
         ]
         for group in dict.fromkeys(kernel.group for kernel in self.kernels):
             rows = (self.kernel_cells(kernel) for kernel in self.kernels if kernel.group == group)
-            lines += ["", f"## {group.capitalize()}", "", *_table(KERNEL_COLUMNS, rows)]
+            lines += ["", f"## {group.capitalize()}", "", *table(KERNEL_COLUMNS, 2, rows)]
         return "\n".join(lines) + "\n"
 
 
@@ -165,8 +165,3 @@ def mix(loop: Loop) -> str:
     rest = sum(share for _, share in shares if share < _RARE)
     named = [f"{share:.2f} {kind}" for kind, share in shares if share >= _RARE]
     return ", ".join([*named, f"{rest:.2f} other"] if rest else named)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    aligned = ["---" if index < 2 else "---:" for index in range(len(columns))]
-    return ["| " + " | ".join(cells) + " |" for cells in (columns, aligned, *rows)]

@@ -106,6 +106,14 @@ def results(function: Any, module: torch.nn.Module, inputs: tuple[Any, ...]) -> 
     return [x.detach() for x in tensors] + list(gradients) + [x.clone() for x in module.buffers()]
 
 
+def in_one_graph(name: str, *args: Any) -> tuple[Any, Any]:
+    """A module, and itself compiled."""
+    torch.manual_seed(0)
+    module = getattr(mnn, name)(*args)
+    torch._dynamo.reset()
+    return module, torch.compile(module, backend="aot_eager", fullgraph=True)
+
+
 def assert_same(a: list[Tensor | None], b: list[Tensor | None]) -> None:
     for x, y in zip(a, b, strict=True):
         if x is None or y is None:
@@ -163,10 +171,7 @@ def test_a_training_step_in_one_graph() -> None:
     ],
 )
 def test_a_changed_setting_is_noticed(name: str, args: tuple[Any, ...], setting: str, values: tuple[Any, ...]) -> None:
-    torch.manual_seed(0)
-    module = getattr(mnn, name)(*args)
-    torch._dynamo.reset()
-    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    module, compiled = in_one_graph(name, *args)
     for value in values:
         setattr(module, setting, value)
         assert_same(results(compiled, module, (ROWS,)), results(module, module, (ROWS,)))
@@ -174,10 +179,7 @@ def test_a_changed_setting_is_noticed(name: str, args: tuple[Any, ...], setting:
 
 @in_graphs
 def test_a_changed_setting_of_an_inner_module_is_noticed() -> None:
-    torch.manual_seed(0)
-    module = mnn.TransformerEncoderLayer(8, 2, 6)
-    torch._dynamo.reset()
-    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    module, compiled = in_one_graph("TransformerEncoderLayer", 8, 2, 6)
     for p in (0.1, 0.5, 0.9):
         module.dropout1.p = p
         assert_same(results(compiled, module, (SEQUENCE,)), results(module, module, (SEQUENCE,)))
@@ -187,10 +189,7 @@ def test_a_changed_setting_of_an_inner_module_is_noticed() -> None:
 
 @in_graphs
 def test_sizes_may_change() -> None:
-    torch.manual_seed(0)
-    module = mnn.TransformerEncoderLayer(8, 2, 6)
-    torch._dynamo.reset()
-    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    module, compiled = in_one_graph("TransformerEncoderLayer", 8, 2, 6)
     for rows in (3, 5, 7):
         inputs = (torch.randn(rows, 2, 8),)
         assert_same(results(compiled, module, inputs), results(module, module, inputs))
@@ -198,10 +197,8 @@ def test_sizes_may_change() -> None:
 
 @in_graphs
 def test_replaced_parts_are_noticed() -> None:
-    torch.manual_seed(0)
-    module = mnn.TransformerEncoderLayer(8, 2, 6).eval()
-    torch._dynamo.reset()
-    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    module, compiled = in_one_graph("TransformerEncoderLayer", 8, 2, 6)
+    module.eval()
     for _ in range(3):
         assert_same(results(compiled, module, (SEQUENCE,)), results(module, module, (SEQUENCE,)))
         module.linear1 = torch.nn.Linear(8, 6, bias=False)

@@ -55,7 +55,7 @@ class PiecewiseAffine(torch.nn.Module):
         """See torch's module."""
         if _is_traced():
             return in_graph(_forward, self, args, kwargs) if SUPPORTED else _uncompiled(self, args, kwargs)
-        return run(Scope(self.policy(), type(self).__name__), super().forward, *args, **kwargs)
+        return _forward(self, args, kwargs)
 
     def extra_repr(self) -> str:
         defaults = {"derivative": self.DEFAULT_DERIVATIVE, "mantissa_bits": 23, "compensation": None}
